@@ -206,6 +206,8 @@ export interface InstanceStopped {
   readonly cause: string
   /** True where devstack asked for it. */
   readonly requested: boolean
+  /** True where the container's restart policy starts it again. */
+  readonly willRestart: boolean
   /** Its last lines, for a failure. */
   readonly lastLines: readonly string[]
 }

@@ -46,7 +46,11 @@ export interface Build {
   readonly dockerfile: string
   readonly target: string | null
   readonly args: Readonly<Record<string, string>>
-  /** Hash over context, Dockerfile, arguments and bases. An image that carries it is not built again. */
+  /**
+   * Hash over context, Dockerfile, arguments and bases. An image that carries it is not built again.
+   * Files that a `sync` or `sync+restart` rule of the service covers are left out: they are delivered into the
+   * container before it starts (and while it runs) where they differ from the image's Manifest.
+   */
   readonly hash: string
 }
 

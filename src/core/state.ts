@@ -346,17 +346,27 @@ function instanceStopped(
   const instances = Object.fromEntries(
     Object.entries(service.instances).filter(([id]) => id !== event.instance),
   )
-  const completed = service.summary.oneShot && event.exitCode === 0
-  const phase: Phase = completed ? 'completed' : event.requested ? 'stopped' : 'failed'
+  if (Object.keys(instances).length > 0) return { ...service, instances }
+  const phase = stoppedPhase(service, event)
+  const failed = phase === 'failed' || event.willRestart
   return {
     ...service,
     instances,
-    phase: Object.keys(instances).length > 0 ? service.phase : phase,
-    health: Object.keys(instances).length > 0 ? service.health : 'none',
-    cause: completed || event.requested ? null : event.cause,
-    output: completed || event.requested ? [] : event.lastLines,
-    readyAt: completed ? (service.readyAt ?? event.at) : service.readyAt,
+    phase,
+    health: 'none',
+    cause: failed ? event.cause : null,
+    output: failed ? event.lastLines : [],
+    readyAt: phase === 'completed' ? (service.readyAt ?? event.at) : service.readyAt,
   }
+}
+
+/** A program that serves nothing and ends with 0 has done its work, also where nobody waits for its completion. */
+function stoppedPhase(service: ServiceState, event: Extract<Event, { type: 'instanceStopped' }>): Phase {
+  const { oneShot, hasHealthCheck, ports } = service.summary
+  const mayComplete = oneShot || (!hasHealthCheck && ports.length === 0)
+  if (event.willRestart) return 'starting'
+  if (mayComplete && event.exitCode === 0 && !event.requested) return 'completed'
+  return event.requested ? 'stopped' : 'failed'
 }
 
 function healthChanged(

@@ -115,6 +115,12 @@ export interface Engine {
   apply(operation: Operation, context: ApplyContext): Promise<void>
   /** Writes and deletes files in an instance; resolves when they are there. Returns the bytes sent. */
   deliver(instance: Instance, changes: readonly FileChange[], signal: AbortSignal): Promise<number>
+  /**
+   * The Manifest of the image that an instance was created from: path in the container -> sha256 of what the build
+   * context held, for the files that `sync` rules cover (their context path mapped to the rule's target).
+   * Null where the image carries none: then nothing may be deleted.
+   */
+  manifest(instance: Instance, signal: AbortSignal): Promise<Readonly<Record<string, string>> | null>
   /** Runs a command with this process's terminal; resolves with its exit code. */
   exec(request: ExecRequest, signal: AbortSignal): Promise<number>
   /** Until aborted. The first value arrives only for what happens after the call. */
