@@ -45,7 +45,7 @@ export interface Warned {
   readonly type: 'warned'
   readonly message: string
   readonly hint: string | null
-  readonly at: SourcePosition | null
+  readonly place: SourcePosition | null
 }
 
 /** An Intent could not be carried out. */

@@ -36,8 +36,8 @@ export interface PlanRequest {
   /** The services to bring up, closed over their dependencies. */
   readonly services: readonly string[]
   readonly images: readonly ImageChoice[]
-  /** Build also what is up to date. */
-  readonly build: boolean
+  /** Services that are built also where they are up to date. */
+  readonly build: readonly string[]
   /** Build hashes by service of the images that are there now; a missing key: no image. */
   readonly builtHashes: Readonly<Record<string, string | null>>
 }
@@ -83,7 +83,7 @@ function buildOperation(
   if (service.build === null) return []
   const built = request.builtHashes[service.name]
   const bases = images.filter((operation) => operation.services.includes(service.name))
-  const cause = request.build
+  const cause = request.build.includes(service.name)
     ? 'asked for'
     : built === undefined
       ? 'no image yet'

@@ -149,7 +149,17 @@ function beginUp(state: StackState, wanted: readonly string[], at: string): Stac
   const services = mapServices(state, (service) => {
     const isWanted = wanted.includes(service.name)
     if (!isWanted) return { ...service, wanted: false }
-    return { ...service, wanted: true, startedAt: null, readyAt: null, cause: null, output: [], hold: null }
+    const phase = service.phase === 'failed' || service.phase === 'stopped' ? 'pending' : service.phase
+    return {
+      ...service,
+      phase,
+      wanted: true,
+      startedAt: null,
+      readyAt: null,
+      cause: null,
+      output: [],
+      hold: null,
+    }
   })
   return { ...state, services, phase: 'comingUp', upSince: at, failure: null, ready: null }
 }

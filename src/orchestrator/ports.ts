@@ -1,7 +1,7 @@
 import type { Emit, LogLine, Progress } from '../core/events.js'
 import type { ImageChoice } from '../core/images.js'
 import type { Operation } from '../core/plan.js'
-import type { EngineKind, Health, Instance, ObservedState, Project } from '../core/project.js'
+import type { EngineKind, Health, Instance, ObservedState, Project, Service } from '../core/project.js'
 
 /** What an engine read and decided before anything is created. */
 export interface Resolution {
@@ -39,8 +39,8 @@ export type EngineEvent =
       readonly output: string | null
     }
   | { readonly type: 'removed'; readonly service: string; readonly instance: string }
-  /** The stream was lost and is back: observe again, something may have been missed. */
-  | { readonly type: 'reconnected' }
+  /** The stream is there: the first value always, and again after each loss. Observe then: something may have been missed. */
+  | { readonly type: 'connected' }
   /** The engine does not answer any more. */
   | { readonly type: 'lost'; readonly cause: string }
 
@@ -123,26 +123,43 @@ export interface Engine {
   manifest(instance: Instance, signal: AbortSignal): Promise<Readonly<Record<string, string>> | null>
   /** Runs a command with this process's terminal; resolves with its exit code. */
   exec(request: ExecRequest, signal: AbortSignal): Promise<number>
-  /** Until aborted. The first value arrives only for what happens after the call. */
+  /** Until aborted. The first value is `connected`; nothing that happens after it is missed. */
   events(signal: AbortSignal): AsyncIterable<EngineEvent>
   /** Sanitised lines; with `follow` also of instances that start later. */
   logs(request: LogRequest, signal: AbortSignal): AsyncIterable<LogRecord>
   usage(instances: readonly string[], signal: AbortSignal): Promise<readonly InstanceUsage[]>
 }
 
-/** A batch of changed paths. */
-export interface FileBatch {
-  /** Absolute paths, each once; whether it was written or deleted is decided by stat when it is sent. */
-  readonly paths: readonly string[]
-}
+/** Absolute paths that changed, each once; whether a file was written or deleted is decided by stat when it is sent. */
+export type FileBatch = readonly string[]
 
 /** Watches host folders. */
 export interface FileWatcher {
   /** Batches until aborted; the first change of a quiet time goes out at once. */
   watch(
-    roots: readonly { readonly path: string; readonly ignore: readonly string[] }[],
+    roots: readonly string[],
+    ignored: (path: string) => boolean,
     signal: AbortSignal,
   ): AsyncIterable<FileBatch>
+}
+
+/** A file on the host that a `sync` rule covers. */
+export interface SourceFile {
+  /** Absolute path on the host. */
+  readonly source: string
+  /** Absolute path in the container. */
+  readonly target: string
+  readonly sha256: string
+  /** Permission bits. */
+  readonly mode: number
+}
+
+/** Reads host files that rules cover, after `.dockerignore` and the rules' own ignores. */
+export interface SourceTree {
+  /** Every covered file of a service; with `paths` only those of these files that exist and are covered. */
+  scan(service: Service, paths: readonly string[] | null, signal: AbortSignal): Promise<readonly SourceFile[]>
+  /** True where a rule's ignores or the service's `.dockerignore` exclude the path. */
+  ignored(service: Service, path: string): boolean
 }
 
 /** Time, as the orchestrator sees it. */

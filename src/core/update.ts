@@ -1,0 +1,54 @@
+import type { Service, WatchAction, WatchRule } from './project.js'
+
+/** What one batch of changed files asks of one service. */
+export interface Update {
+  readonly service: string
+  readonly action: WatchAction
+  readonly files: readonly string[]
+  /** Which rule matched, for people. */
+  readonly reason: string
+}
+
+/** Stronger actions first: a batch that asks for several gets the strongest, which includes the others' effect. */
+const STRENGTH: readonly WatchAction[] = ['rebuild', 'sync+restart', 'restart', 'sync+exec', 'sync']
+
+/** The first rule of the service that covers the path, as Compose takes it: file order decides. */
+export function ruleFor(service: Service, path: string): WatchRule | null {
+  return service.watch.find((rule) => covers(rule, path)) ?? null
+}
+
+/** Where a rule puts a host path in the container, or null where the rule does not deliver. */
+export function targetOf(rule: WatchRule, path: string): string | null {
+  if (rule.target === null || !covers(rule, path)) return null
+  return path === rule.path
+    ? rule.target
+    : `${trimSlash(rule.target)}/${path.slice(trimSlash(rule.path).length + 1)}`
+}
+
+function covers(rule: WatchRule, path: string): boolean {
+  return path === rule.path || path.startsWith(`${trimSlash(rule.path)}/`)
+}
+
+function trimSlash(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path
+}
+
+/** What a batch asks of each service: one Update a service. Paths that no rule covers are left out. */
+export function decide(services: readonly Service[], paths: readonly string[]): readonly Update[] {
+  return services.flatMap((service) => {
+    const matched = paths.flatMap((path) => {
+      const rule = ruleFor(service, path)
+      return rule === null ? [] : [{ path, rule }]
+    })
+    const action = STRENGTH.find((candidate) => matched.some(({ rule }) => rule.action === candidate))
+    if (action === undefined) return []
+    const files = matched.map(({ path }) => path)
+    const causes = matched.filter(({ rule }) => rule.action === action)
+    return [{ service: service.name, action, files, reason: `${action}: ${causes[0]?.path ?? ''}` }]
+  })
+}
+
+/** The actions that put files into the container. */
+export function delivers(action: WatchAction): boolean {
+  return action === 'sync' || action === 'sync+restart' || action === 'sync+exec'
+}

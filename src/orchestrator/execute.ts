@@ -1,0 +1,282 @@
+import { DevstackError } from '../core/error.js'
+import type { Progress } from '../core/events.js'
+import type { Operation, Plan } from '../core/plan.js'
+import { dependants, type Project } from '../core/project.js'
+import { next } from '../core/schedule.js'
+import type { ServiceState } from '../core/state.js'
+import type { Clock, Engine } from './ports.js'
+import type { Store } from './store.js'
+
+export interface ExecuteOptions {
+  readonly engine: Engine
+  readonly store: Store
+  readonly clock: Clock
+  readonly project: Project
+  /** Orders what may start at the same moment: higher first. */
+  readonly weight: (service: string) => number
+  /** Runs after a service's containers exist and before they start. */
+  readonly beforeStart: (service: string, signal: AbortSignal) => Promise<void>
+  /** How long a started service may take to get healthy, in milliseconds. */
+  readonly healthDeadlineMs: number
+  readonly signal: AbortSignal
+}
+
+/** What became of a plan: services that are not as asked, with the cause. Empty: all are ready. */
+export interface Outcome {
+  readonly failures: readonly { readonly service: string; readonly cause: string }[]
+  /** How many services this run created or started. */
+  readonly touched: number
+}
+
+const OUTPUT_KEPT = 40
+const PROGRESS_INTERVAL_MS = 100
+/** A service without a health check is believed once it has lived this long: what exits at once is not up. */
+const SETTLE_MS = 1000
+
+/**
+ * Walks a plan concurrently and waits until every service of it is ready or cannot get ready. A failed operation stops only
+ * what depends on it: the others go on.
+ * Rejects only when the signal is aborted, or for a bug.
+ */
+export async function execute(plan: Plan, options: ExecuteOptions): Promise<Outcome> {
+  const walk = new Walk(plan, options)
+  return walk.run()
+}
+
+class Walk {
+  private readonly tasks = new Map<string, Promise<void>>()
+
+  constructor(
+    private readonly plan: Plan,
+    private readonly options: ExecuteOptions,
+  ) {}
+
+  async run(): Promise<Outcome> {
+    for (const operation of this.plan.operations) {
+      if (operation.kind !== 'start') this.tasks.set(operation.id, this.perform(operation))
+    }
+    await Promise.all([this.startInOrder(), ...this.tasks.values()])
+    await this.settle()
+    this.options.signal.throwIfAborted()
+    const touched = new Set(
+      this.plan.operations
+        .filter((operation) => operation.kind === 'create' || operation.kind === 'start')
+        .flatMap((operation) => operation.services),
+    )
+    return { failures: this.failures(), touched: touched.size }
+  }
+
+  private async perform(operation: Operation): Promise<void> {
+    for (const id of operation.dependsOn) await this.tasks.get(id)
+    if (this.options.signal.aborted) return
+    const failed = this.failedServices()
+    const blocked = dependants(this.options.project, failed)
+    const services = operation.services.filter((name) => !failed.has(name) && !blocked.has(name))
+    // A base image is built for every service that uses it, also when one of them failed for another reason.
+    const needed =
+      operation.kind === 'create' ? services : operation.services.filter((name) => !failed.has(name))
+    if (needed.length > 0) await applyOperation({ ...operation, services: needed }, this.options)
+  }
+
+  /** Starts each service the moment its dependencies allow it; resolves when nothing waits any more. */
+  private async startInOrder(): Promise<void> {
+    const { project, store, signal, weight } = this.options
+    const waiting = new Map(
+      this.plan.operations.flatMap((operation) =>
+        operation.kind === 'start' ? [[operation.service, operation]] : [],
+      ),
+    )
+    const starting: Promise<void>[] = []
+    const created = new Set<string>()
+    let first = true
+    await untilDone(store, signal, (wake) => {
+      if (first) {
+        first = false
+        for (const [name, operation] of waiting) {
+          const prerequisites = operation.dependsOn.flatMap((id) => this.tasks.get(id) ?? [])
+          void Promise.allSettled(prerequisites).then(() => {
+            created.add(name)
+            wake()
+          })
+        }
+      }
+      const ready = [...waiting.keys()].filter((name) => created.has(name))
+      const failed = this.failedServices()
+      const schedule = next(project, store.getState(), ready, weight)
+      for (const [name, cause] of Object.entries(schedule.blocked)) {
+        waiting.delete(name)
+        if (!failed.has(name))
+          store.emit({ type: 'held', service: name, hold: { reason: `cannot start: ${cause}`, on: [] } })
+      }
+      for (const [name, hold] of Object.entries(schedule.holds)) {
+        const known = store.getState().services[name]?.hold
+        if (JSON.stringify(known) !== JSON.stringify(hold)) store.emit({ type: 'held', service: name, hold })
+      }
+      for (const name of schedule.start) {
+        const operation = waiting.get(name)
+        waiting.delete(name)
+        if (operation === undefined || failed.has(name)) continue
+        if (store.getState().services[name]?.hold != null) store.emit({ type: 'released', service: name })
+        starting.push(this.start(operation))
+      }
+      return waiting.size === 0
+    })
+    await Promise.all(starting)
+  }
+
+  private async start(operation: Operation & { readonly kind: 'start' }): Promise<void> {
+    const { beforeStart, signal } = this.options
+    await applyOperation(operation, this.options, () => beforeStart(operation.service, signal))
+  }
+
+  /** Waits until each service is ready, failed, or past its deadline. */
+  private async settle(): Promise<void> {
+    const { store, signal, clock, healthDeadlineMs } = this.options
+    const deadline = clock.monotonic() + healthDeadlineMs
+    await untilDone(
+      store,
+      signal,
+      (wake) => {
+        const states = this.plan.services.flatMap((name) => store.getState().services[name] ?? [])
+        const young = states.filter(
+          (service) => isRunningUnproven(service) && ageMs(service, clock) < SETTLE_MS,
+        )
+        if (young.length > 0) setTimeout(wake, SETTLE_MS).unref()
+        return young.length === 0 && states.every((service) => isReady(service) || verdict(service) !== null)
+      },
+      deadline - clock.monotonic(),
+    )
+  }
+
+  private failedServices(): Set<string> {
+    const { services } = this.options.store.getState()
+    return new Set(this.plan.services.filter((name) => services[name]?.phase === 'failed'))
+  }
+
+  private failures(): Outcome['failures'] {
+    const { services } = this.options.store.getState()
+    return this.plan.services.flatMap((name) => {
+      const service = services[name]
+      if (service === undefined || isReady(service)) return []
+      const seconds = Math.round(this.options.healthDeadlineMs / 1000)
+      return [{ service: name, cause: verdict(service) ?? `not ready after ${String(seconds)} s` }]
+    })
+  }
+}
+
+/** Ready: healthy, running where it has no health check, completed where it is a one-shot. */
+export function isReady(service: ServiceState): boolean {
+  if (service.phase === 'completed') return true
+  if (service.summary.oneShot) return false
+  return service.phase === 'running' && (!service.summary.hasHealthCheck || service.health === 'healthy')
+}
+
+/** Why a service will not get ready, or null where it still may. */
+function verdict(service: ServiceState): string | null {
+  if (service.phase === 'failed') return service.cause ?? 'failed'
+  if (service.health === 'unhealthy') return service.cause ?? 'unhealthy'
+  if (service.hold !== null && service.hold.reason.startsWith('cannot start')) return service.hold.reason
+  // A restart policy that starts it over and over: it has failed, even if it is starting right now.
+  const restarts = Math.max(0, ...Object.values(service.instances).map((instance) => instance.restarts))
+  if (service.cause !== null && restarts >= 3) return `restarts over and over: ${service.cause}`
+  return service.phase === 'stopped' ? 'stopped' : null
+}
+
+function isRunningUnproven(service: ServiceState): boolean {
+  return service.phase === 'running' && !service.summary.hasHealthCheck
+}
+
+function ageMs(service: ServiceState, clock: Clock): number {
+  return service.startedAt === null ? Number.POSITIVE_INFINITY : clock.now() - Date.parse(service.startedAt)
+}
+
+/**
+ * Applies one operation and tells its beginning, progress and end as Events. Resolves with the expected failure, or null.
+ * Rejects only when aborted, or for a bug.
+ */
+export async function applyOperation(
+  operation: Operation,
+  options: Pick<ExecuteOptions, 'engine' | 'store' | 'clock' | 'signal'>,
+  before: () => Promise<void> = () => Promise.resolve(),
+): Promise<DevstackError | null> {
+  const { engine, store, clock, signal } = options
+  const about = { operation: operation.id, kind: operation.kind, services: operation.services }
+  const output: string[] = []
+  const begin = clock.monotonic()
+  const durationMs = (): number => Math.round(clock.monotonic() - begin)
+  store.emit({ type: 'operationStarted', ...about, label: operation.label, cause: operation.cause })
+  try {
+    await before()
+    await engine.apply(operation, {
+      signal,
+      emit: store.emit,
+      output: (line) => {
+        output.push(line)
+        if (output.length > OUTPUT_KEPT) output.shift()
+      },
+      progress: throttle(clock, (progress) =>
+        store.emit({ type: 'operationProgressed', ...about, progress }),
+      ),
+    })
+    store.emit({ type: 'operationSucceeded', ...about, durationMs: durationMs() })
+    return null
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    if (!(error instanceof DevstackError)) throw error
+    store.emit({ type: 'operationFailed', ...about, durationMs: durationMs(), error: error.toInfo(), output })
+    return error
+  }
+}
+
+function throttle(clock: Clock, publish: (progress: Progress) => void): (progress: Progress) => void {
+  let last = Number.NEGATIVE_INFINITY
+  let step: number | null = null
+  return (progress) => {
+    const now = clock.monotonic()
+    if (now - last < PROGRESS_INTERVAL_MS && progress.step === step) return
+    last = now
+    step = progress.step
+    publish(progress)
+  }
+}
+
+/** Calls `check` now and after each Event until it returns true, time is over, or the signal is aborted. */
+async function untilDone(
+  store: Store,
+  signal: AbortSignal,
+  check: (wake: () => void) => boolean,
+  timeoutMs: number | null = null,
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    let running = false
+    let again = false
+    const finish = (settle: () => void): void => {
+      unsubscribe()
+      clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
+      settle()
+    }
+    // `check` emits Events, which call it again: one round at a time.
+    const wake = (): void => {
+      again = true
+      if (running) return
+      running = true
+      try {
+        while (again) {
+          again = false
+          if (check(wake)) return finish(resolve)
+        }
+      } catch (error) {
+        finish(() => reject(error))
+      } finally {
+        running = false
+      }
+    }
+    const abort = (): void => finish(() => reject(signal.reason as Error))
+    const unsubscribe = store.subscribe(wake)
+    const timer = timeoutMs === null ? undefined : setTimeout(() => finish(resolve), timeoutMs)
+    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
+    else wake()
+  })
+}

@@ -1,0 +1,438 @@
+import { DevstackError } from '../core/error.js'
+import type { EventBody, LogLine } from '../core/events.js'
+import type { Intent } from '../core/intents.js'
+import { plan, type Operation } from '../core/plan.js'
+import { closure, type EngineKind, type Project, type Service } from '../core/project.js'
+import { chainWeights, criticalPath } from '../core/schedule.js'
+import { applyOperation, execute } from './execute.js'
+import { syncInstances, tellEngineEvent } from './instances.js'
+import { createLogPump } from './logs.js'
+import type { Clock, Engine, FileWatcher, History, Resolution, SourceTree } from './ports.js'
+import { createStore, type Store } from './store.js'
+import { createSync } from './sync.js'
+
+export interface SessionOptions {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly watcher: FileWatcher
+  readonly tree: SourceTree
+  readonly history: History
+  readonly project: string
+  readonly folder: string
+  readonly engineKind: EngineKind
+  readonly version: string
+  readonly pid: number
+  /** How long a started service may take to get healthy. */
+  readonly healthDeadlineMs: number
+}
+
+/** One stack's life: it holds the store and carries out Intents, one at a time. */
+export interface Session {
+  readonly store: Store
+  /** Resolves when the intent was carried out; rejects with DevstackError where it could not be. */
+  handle(intent: Intent): Promise<void>
+  tails(): Readonly<Record<string, readonly LogLine[]>>
+  /** Resolves after `down`, `quit` or `leave`, or when {@link Session.end} was called. */
+  readonly ended: Promise<void>
+  end(reason: string): Promise<void>
+}
+
+/** Starts to listen to the engine at once. */
+export function createSession(options: SessionOptions): Session {
+  return new RunningSession(options)
+}
+
+type UpIntent = Extract<Intent, { type: 'up' }>
+
+class RunningSession implements Session {
+  readonly store: Store
+  readonly ended: Promise<void>
+  private readonly life = new AbortController()
+  private readonly finish: () => void
+  private readonly connected: Promise<void>
+  private readonly pumps: readonly Promise<void>[]
+  private readonly logs
+  private readonly sync
+  /** Services that devstack itself stops or recreates right now: their end is no failure. */
+  private readonly stopping = new Set<string>()
+  private project: Project | null = null
+  private lastUp: UpIntent = {
+    type: 'up',
+    services: [],
+    profiles: [],
+    build: false,
+    watch: false,
+    freePorts: false,
+  }
+  private up: {
+    readonly controller: AbortController
+    readonly done: Promise<void>
+    readonly key: string
+  } | null = null
+  private watching: AbortController | null = null
+  private queue: Promise<void> = Promise.resolve()
+  private stopController: AbortController | null = null
+
+  constructor(private readonly options: SessionOptions) {
+    const { engine, clock, watcher, tree } = options
+    this.store = createStore(clock)
+    this.logs = createLogPump(engine, this.store.emit)
+    this.sync = createSync({
+      engine,
+      store: this.store,
+      clock,
+      watcher,
+      tree,
+      act: (action, service) => this.handle({ type: action, services: [service] }),
+    })
+    const ended = Promise.withResolvers<void>()
+    this.ended = ended.promise
+    this.finish = ended.resolve
+    const { project, folder, engineKind, pid, version } = options
+    this.store.emit({ type: 'sessionStarted', project, folder, engine: engineKind, pid, version })
+    const connected = Promise.withResolvers<void>()
+    this.connected = connected.promise
+    this.pumps = [this.pumpEvents(connected.resolve), this.logs.run(this.life.signal)].map((pump) =>
+      pump.catch((error: unknown) => this.reportPump(error)),
+    )
+  }
+
+  tails(): Readonly<Record<string, readonly LogLine[]>> {
+    return this.logs.tails()
+  }
+
+  async handle(intent: Intent): Promise<void> {
+    switch (intent.type) {
+      case 'cancel':
+        return this.cancel()
+      case 'quit':
+        return this.quit(intent.force)
+      case 'leave':
+        return this.end('left running')
+      case 'down':
+        await this.cancel()
+        return this.enqueue(() => this.down(intent.volumes))
+      case 'up':
+        return this.joinUp(intent)
+      case 'stop':
+        return this.enqueue(() => this.stopNamed(intent.services))
+      case 'start':
+        return this.enqueue(() => this.bringUp(this.again(intent.services)))
+      case 'restart':
+        return this.enqueue(() => this.restart(intent.services))
+      case 'rebuild':
+        return this.enqueue(() => this.bringUp({ ...this.again(intent.services), build: true }))
+    }
+  }
+
+  async end(reason: string): Promise<void> {
+    if (this.life.signal.aborted) return this.ended
+    await this.cancel()
+    this.watching?.abort()
+    this.life.abort(new DevstackError('CANCELLED', 'the session ended'))
+    await Promise.allSettled(this.pumps)
+    this.store.emit({ type: 'sessionEnded', reason })
+    this.finish()
+  }
+
+  // ---- intents ------------------------------------------------------------------------------------------------------
+
+  private enqueue(work: () => Promise<void>): Promise<void> {
+    const result = this.queue.then(work)
+    this.queue = result.catch(() => undefined)
+    return result
+  }
+
+  /** A second `up` for the same services joins the one that is under way. */
+  private joinUp(intent: UpIntent): Promise<void> {
+    const key = JSON.stringify(intent)
+    if (this.up?.key === key) return this.up.done
+    return this.enqueue(() => this.bringUp(intent))
+  }
+
+  private async bringUp(intent: UpIntent): Promise<void> {
+    const controller = new AbortController()
+    const signal = AbortSignal.any([controller.signal, this.life.signal])
+    this.lastUp = { ...intent, build: false }
+    const work = this.upOnce(intent, signal)
+    const done = work.catch(() => undefined)
+    this.up = { controller, done, key: JSON.stringify(intent) }
+    try {
+      await work
+    } finally {
+      this.up = null
+    }
+  }
+
+  private async upOnce(intent: UpIntent, signal: AbortSignal): Promise<void> {
+    const begin = this.options.clock.monotonic()
+    const before = new Set<string>()
+    try {
+      const resolution = await this.resolve(intent, signal)
+      const { project } = resolution
+      const names =
+        intent.services.length === 0 ? Object.keys(project.services) : closure(project, intent.services)
+      const observed = await this.options.engine.observe(signal)
+      syncInstances(this.store, observed)
+      for (const service of this.running()) before.add(service)
+      this.store.emit({ type: 'upStarted', services: names })
+      const { images, builtHashes } = resolution
+      const build = intent.build ? named(intent.services, Object.keys(project.services)) : []
+      const steps = plan(project, observed, { services: names, images, build, builtHashes })
+      this.store.emit({
+        type: 'planned',
+        operations: steps.operations.map(({ id, label, cause, services }) => ({
+          id,
+          label,
+          cause,
+          services,
+        })),
+      })
+      const recreated = steps.operations.flatMap((operation) =>
+        operation.kind === 'create' ? operation.services : [],
+      )
+      const outcome = await this.stoppingWhile(recreated, async () => this.execute(steps, project, signal))
+      this.tellOutcome(outcome, project, Math.round(this.options.clock.monotonic() - begin))
+      if (intent.watch) this.watch(project)
+    } catch (error) {
+      await this.giveUp(error, before, Math.round(this.options.clock.monotonic() - begin))
+      throw error
+    }
+  }
+
+  private async resolve(intent: UpIntent, signal: AbortSignal): Promise<Resolution> {
+    const early: EventBody[] = []
+    const { services, profiles, freePorts } = intent
+    const [resolution] = await Promise.all([
+      this.options.engine.resolve({ services, profiles, freePorts }, (event) => early.push(event), signal),
+      this.connected,
+    ])
+    this.project = resolution.project
+    this.store.emit({
+      type: 'projectResolved',
+      services: Object.values(resolution.project.services).map(summaryOf),
+    })
+    for (const event of early) this.store.emit(event)
+    for (const { services: users, wanted, ref, origin, reason, reduced } of resolution.images)
+      this.store.emit({ type: 'imageChosen', services: users, wanted, ref, origin, reason, reduced })
+    return resolution
+  }
+
+  private async execute(
+    steps: ReturnType<typeof plan>,
+    project: Project,
+    signal: AbortSignal,
+  ): Promise<Awaited<ReturnType<typeof execute>>> {
+    const { engine, clock, history, healthDeadlineMs } = this.options
+    const weights = chainWeights(project, steps.operations.length === 0 ? {} : await history.read())
+    return execute(steps, {
+      engine,
+      store: this.store,
+      clock,
+      project,
+      signal,
+      healthDeadlineMs,
+      weight: (name) => weights.get(name) ?? 0,
+      beforeStart: async (name, startSignal) => {
+        const service = project.services[name]
+        if (service !== undefined) await this.sync.reconcile(service, startSignal)
+      },
+    })
+  }
+
+  private tellOutcome(
+    outcome: Awaited<ReturnType<typeof execute>>,
+    project: Project,
+    durationMs: number,
+  ): void {
+    if (outcome.failures.length > 0) {
+      this.store.emit({ type: 'stackFailed', durationMs, cancelled: false, failures: outcome.failures })
+      return
+    }
+    const state = this.store.getState()
+    const path = outcome.touched === 0 ? [] : criticalPath(project, state)
+    const urls = Object.values(state.services).flatMap((service) =>
+      service.ports.map(({ hostIp, port }) => ({
+        service: service.name,
+        url: `http://${hostIp}:${String(port)}`,
+      })),
+    )
+    this.store.emit({ type: 'stackReady', durationMs, criticalPath: path, urls, touched: outcome.touched })
+    if (outcome.touched > 0) void this.remember(state)
+  }
+
+  private async remember(state: ReturnType<Store['getState']>): Promise<void> {
+    const known = await this.options.history.read()
+    const seen = Object.values(state.services).flatMap((service) => {
+      if (service.startedAt === null || service.readyAt === null) return []
+      return [
+        [service.name, Math.max(0, Date.parse(service.readyAt) - Date.parse(service.startedAt))],
+      ] as const
+    })
+    await this.options.history.write({ ...known, ...Object.fromEntries(seen) })
+  }
+
+  /** Ends an `up` that failed or was cancelled. A cancelled one stops what it started. */
+  private async giveUp(error: unknown, before: ReadonlySet<string>, durationMs: number): Promise<void> {
+    const cancelled = this.up?.controller.signal.aborted === true
+    if (cancelled && !this.life.signal.aborted) {
+      await this.stop(
+        this.running().filter((name) => !before.has(name)),
+        false,
+      )
+    } else if (error instanceof DevstackError) {
+      this.store.emit({ type: 'failed', error: error.toInfo() })
+    }
+    this.store.emit({ type: 'stackFailed', durationMs, cancelled, failures: [] })
+  }
+
+  /** An `up` of these services as the last one was asked for. */
+  private again(services: readonly string[]): UpIntent {
+    return { ...this.lastUp, services }
+  }
+
+  private async restart(names: readonly string[]): Promise<void> {
+    await this.stopNamed(names)
+    await this.bringUp(this.again(names))
+  }
+
+  /** No name: all. Reads the project first where this session has not. */
+  private async stopNamed(names: readonly string[]): Promise<void> {
+    if (this.project === null) {
+      await this.resolve(this.again(names), this.life.signal)
+      syncInstances(this.store, await this.options.engine.observe(this.life.signal))
+    }
+    await this.stop(named(names, Object.keys(this.store.getState().services)), false)
+  }
+
+  private async stop(services: readonly string[], force: boolean): Promise<void> {
+    const alive = services.filter((name) => this.running().includes(name))
+    if (alive.length > 0) {
+      this.stopController = new AbortController()
+      const id = force ? 'kill' : 'stop'
+      const operation: Operation = {
+        kind: 'stop',
+        id,
+        label: `${id} ${alive.join(', ')}`,
+        cause: 'asked for',
+        services: alive,
+        dependsOn: [],
+        force,
+      }
+      await this.stoppingWhile(alive, () => this.apply(operation, this.stopController?.signal))
+    }
+    this.store.emit({ type: 'stackStopped', services, removed: false })
+  }
+
+  private async down(volumes: boolean): Promise<void> {
+    this.watching?.abort()
+    // By label, without reading the project's files: what they say may be broken by now.
+    const observed = await this.options.engine.observe(this.life.signal)
+    const services = [...new Set(observed.instances.map((instance) => instance.service))]
+    const operation: Operation = {
+      kind: 'remove',
+      id: 'remove',
+      label: volumes ? 'remove containers, networks and volumes' : 'remove containers and networks',
+      cause: 'asked for',
+      services,
+      dependsOn: [],
+      volumes,
+    }
+    const failure = await this.stoppingWhile(services, () => this.apply(operation))
+    if (failure !== null) throw failure
+    this.store.emit({ type: 'stackStopped', services, removed: true })
+    await this.end(volumes ? 'down, with volumes' : 'down')
+  }
+
+  private async cancel(): Promise<void> {
+    const { up } = this
+    if (up === null) return
+    up.controller.abort(new DevstackError('CANCELLED', 'cancelled'))
+    await up.done
+  }
+
+  private async quit(force: boolean): Promise<void> {
+    this.watching?.abort()
+    if (force) this.stopController?.abort(new DevstackError('CANCELLED', 'forced'))
+    await this.cancel()
+    try {
+      await this.enqueue(() => this.stop(this.running(), force))
+    } catch (error) {
+      // A second, forced quit took over from this one.
+      if (error instanceof DevstackError && error.code === 'CANCELLED') return this.ended
+      throw error
+    }
+    await this.end('stopped')
+  }
+
+  // ---- helpers ------------------------------------------------------------------------------------------------------
+
+  private apply(operation: Operation, signal: AbortSignal = this.life.signal): Promise<DevstackError | null> {
+    const { engine, clock } = this.options
+    return applyOperation(operation, { engine, store: this.store, clock, signal })
+  }
+
+  private async stoppingWhile<T>(services: readonly string[], work: () => Promise<T>): Promise<T> {
+    for (const name of services) this.stopping.add(name)
+    try {
+      return await work()
+    } finally {
+      for (const name of services) this.stopping.delete(name)
+    }
+  }
+
+  private running(): readonly string[] {
+    const { services } = this.store.getState()
+    return Object.values(services)
+      .filter((service) => Object.keys(service.instances).length > 0)
+      .map((service) => service.name)
+  }
+
+  private watch(project: Project): void {
+    this.watching?.abort()
+    const controller = new AbortController()
+    this.watching = controller
+    void this.sync.watch(project, controller.signal).catch((error: unknown) => {
+      if (!controller.signal.aborted) this.reportPump(error)
+    })
+  }
+
+  private async pumpEvents(connected: () => void): Promise<void> {
+    for await (const event of this.options.engine.events(this.life.signal)) {
+      if (event.type === 'connected') {
+        connected()
+        if (this.project !== null)
+          syncInstances(this.store, await this.options.engine.observe(this.life.signal))
+      } else if (event.type === 'lost') {
+        const message = `the engine does not answer: ${event.cause}`
+        this.store.emit({ type: 'warned', message, hint: 'devstack doctor --fix starts it', place: null })
+      } else {
+        const service = event.type === 'started' ? event.instance.service : event.service
+        tellEngineEvent(this.store, event, this.stopping.has(service))
+      }
+    }
+  }
+
+  private reportPump(error: unknown): void {
+    if (this.life.signal.aborted) return
+    if (!(error instanceof DevstackError)) throw error
+    this.store.emit({ type: 'failed', error: error.toInfo() })
+  }
+}
+
+function named(names: readonly string[], all: readonly string[]): readonly string[] {
+  return names.length === 0 ? all : names
+}
+
+function summaryOf(service: Service) {
+  const { name, oneShot, hasHealthCheck, dependsOn, ports, build, watch } = service
+  return {
+    name,
+    oneShot,
+    hasHealthCheck,
+    dependsOn: dependsOn.map((dependency) => dependency.service),
+    ports,
+    built: build !== null,
+    watched: watch.length > 0,
+  }
+}

@@ -1,0 +1,48 @@
+import type { Emit, Event } from '../core/events.js'
+import { initialState, reduce, type StackState } from '../core/state.js'
+import type { Clock } from './ports.js'
+
+export type StoreListener = (event: Event, state: StackState) => void
+
+/** The one holder of the {@link StackState}. Everything reads it; it changes by Events only. */
+export interface Store {
+  readonly emit: Emit
+  getState(): StackState
+  /** The listener hears every Event after the call. Returns the way to stop. */
+  subscribe(listener: StoreListener): () => void
+}
+
+/** First-in first-out: an Event that a listener emits is dispatched after the one that it hears. */
+export function createStore(clock: Clock): Store {
+  let state: StackState = initialState
+  let seq = 0
+  let dispatching = false
+  const queue: Event[] = []
+  const listeners = new Set<StoreListener>()
+
+  const drain = (): void => {
+    for (let event = queue.shift(); event !== undefined; event = queue.shift()) {
+      state = reduce(state, event)
+      for (const listener of listeners) listener(event, state)
+    }
+  }
+
+  return {
+    emit(body) {
+      seq += 1
+      queue.push({ seq, at: new Date(clock.now()).toISOString(), ...body })
+      if (dispatching) return
+      dispatching = true
+      try {
+        drain()
+      } finally {
+        dispatching = false
+      }
+    },
+    getState: () => state,
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  }
+}
