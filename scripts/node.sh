@@ -93,7 +93,9 @@ step() {
     say "$doing: $(took "$started")"
   else
     status=$?
-    tail -n 20 "$scratch/log" | sed 's/^/  | /' >&2
+    # npm says why at the top, apt and pip at the end.
+    sed -n -e 's/^/  | /' -e '1,8p' "$scratch/log" >&2
+    sed -e 1,8d -e 's/^/  | /' "$scratch/log" | tail -n 15 >&2
     return "$status"
   fi
 }
