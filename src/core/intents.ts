@@ -11,6 +11,8 @@ export type Intent =
       /** Use a free port where a wanted one is taken, and keep it. */
       readonly freePorts: boolean
     }
+  /** Reads the project and what runs, where that has not been done. */
+  | { readonly type: 'look' }
   /** Ends an `up` that is under way and stops what it started. */
   | { readonly type: 'cancel' }
   | { readonly type: 'stop'; readonly services: readonly string[] }

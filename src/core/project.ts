@@ -1,4 +1,5 @@
-import type { SourcePosition } from './error.js'
+import { DevstackError, type SourcePosition } from './error.js'
+import { didYouMean } from './suggest.js'
 
 /** Which engine runs the stack. */
 export type EngineKind = 'compose' | 'kind'
@@ -149,4 +150,17 @@ export function dependants(project: Project, names: Iterable<string>): ReadonlyS
     }
   }
   return found
+}
+
+/**
+ * Refuses names that are no services.
+ * @throws DevstackError UNKNOWN_SERVICE with the nearest name
+ */
+export function checkServices(names: readonly string[], known: readonly string[]): void {
+  const unknown = names.find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  throw new DevstackError('UNKNOWN_SERVICE', `there is no service "${unknown}"`, {
+    cause: `the project has ${known.join(', ')}`,
+    hint: didYouMean(unknown, known),
+  })
 }

@@ -16,6 +16,8 @@ export interface ResolveRequest {
   readonly profiles: readonly string[]
   /** Assign a free port where a wanted one is taken by somebody else. */
   readonly freePorts: boolean
+  /** `look`: nothing will be created, so a taken port or an image that cannot be had is no error, and no registry is asked. */
+  readonly purpose: 'up' | 'look'
 }
 
 /** What happened to an instance, as the engine tells it. */

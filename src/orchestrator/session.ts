@@ -1,12 +1,14 @@
 import { DevstackError } from '../core/error.js'
-import type { EventBody, LogLine } from '../core/events.js'
+import type { LogLine } from '../core/events.js'
 import type { Intent } from '../core/intents.js'
 import { plan, type Operation } from '../core/plan.js'
-import { closure, type EngineKind, type Project, type Service } from '../core/project.js'
+import { checkServices, closure, type EngineKind, type Project } from '../core/project.js'
 import { chainWeights, criticalPath } from '../core/schedule.js'
+import { urlOf } from '../core/select.js'
 import { applyOperation, execute } from './execute.js'
 import { syncInstances, tellEngineEvent } from './instances.js'
 import { createLogPump } from './logs.js'
+import { resolveProject } from './look.js'
 import type { Clock, Engine, FileWatcher, History, Resolution, SourceTree } from './ports.js'
 import { createStore, type Store } from './store.js'
 import { createSync } from './sync.js'
@@ -114,6 +116,8 @@ class RunningSession implements Session {
         return this.enqueue(() => this.down(intent.volumes))
       case 'up':
         return this.joinUp(intent)
+      case 'look':
+        return this.enqueue(() => this.look())
       case 'stop':
         return this.enqueue(() => this.stopNamed(intent.services))
       case 'start':
@@ -168,7 +172,7 @@ class RunningSession implements Session {
     const begin = this.options.clock.monotonic()
     const before = new Set<string>()
     try {
-      const resolution = await this.resolve(intent, signal)
+      const resolution = await this.resolve(intent, 'up', signal)
       const { project } = resolution
       const names =
         intent.services.length === 0 ? Object.keys(project.services) : closure(project, intent.services)
@@ -200,21 +204,14 @@ class RunningSession implements Session {
     }
   }
 
-  private async resolve(intent: UpIntent, signal: AbortSignal): Promise<Resolution> {
-    const early: EventBody[] = []
+  private async resolve(intent: UpIntent, purpose: 'up' | 'look', signal: AbortSignal): Promise<Resolution> {
     const { services, profiles, freePorts } = intent
+    const request = { services, profiles, freePorts, purpose }
     const [resolution] = await Promise.all([
-      this.options.engine.resolve({ services, profiles, freePorts }, (event) => early.push(event), signal),
+      resolveProject(this.options.engine, this.store, request, signal),
       this.connected,
     ])
     this.project = resolution.project
-    this.store.emit({
-      type: 'projectResolved',
-      services: Object.values(resolution.project.services).map(summaryOf),
-    })
-    for (const event of early) this.store.emit(event)
-    for (const { services: users, wanted, ref, origin, reason, reduced } of resolution.images)
-      this.store.emit({ type: 'imageChosen', services: users, wanted, ref, origin, reason, reduced })
     return resolution
   }
 
@@ -251,12 +248,10 @@ class RunningSession implements Session {
     }
     const state = this.store.getState()
     const path = outcome.touched === 0 ? [] : criticalPath(project, state)
-    const urls = Object.values(state.services).flatMap((service) =>
-      service.ports.map(({ hostIp, port }) => ({
-        service: service.name,
-        url: `http://${hostIp}:${String(port)}`,
-      })),
-    )
+    const urls = Object.keys(state.services).flatMap((service) => {
+      const url = urlOf(state, service)
+      return url === null ? [] : [{ service, url }]
+    })
     this.store.emit({ type: 'stackReady', durationMs, criticalPath: path, urls, touched: outcome.touched })
     if (outcome.touched > 0) void this.remember(state)
   }
@@ -298,11 +293,16 @@ class RunningSession implements Session {
 
   /** No name: all. Reads the project first where this session has not. */
   private async stopNamed(names: readonly string[]): Promise<void> {
-    if (this.project === null) {
-      await this.resolve(this.again(names), this.life.signal)
-      syncInstances(this.store, await this.options.engine.observe(this.life.signal))
-    }
-    await this.stop(named(names, Object.keys(this.store.getState().services)), false)
+    await this.look()
+    const known = Object.keys(this.store.getState().services)
+    checkServices(names, known)
+    await this.stop(named(names, known), false)
+  }
+
+  private async look(): Promise<void> {
+    if (this.project !== null) return
+    await this.resolve(this.lastUp, 'look', this.life.signal)
+    syncInstances(this.store, await this.options.engine.observe(this.life.signal))
   }
 
   private async stop(services: readonly string[], force: boolean): Promise<void> {
@@ -422,17 +422,4 @@ class RunningSession implements Session {
 
 function named(names: readonly string[], all: readonly string[]): readonly string[] {
   return names.length === 0 ? all : names
-}
-
-function summaryOf(service: Service) {
-  const { name, oneShot, hasHealthCheck, dependsOn, ports, build, watch } = service
-  return {
-    name,
-    oneShot,
-    hasHealthCheck,
-    dependsOn: dependsOn.map((dependency) => dependency.service),
-    ports,
-    built: build !== null,
-    watched: watch.length > 0,
-  }
 }

@@ -1,0 +1,19 @@
+import { DevstackError } from '../../core/error.js'
+import { connectSession } from '../../host/session/client.js'
+import type { CommandContext } from '../commands.js'
+import { chooseUi, renderUntil } from '../render.js'
+import { openStack } from '../stack.js'
+
+/** `devstack attach`: the UI of a session that runs already; leaving it harms nothing. */
+export async function attach(context: CommandContext, options: { readonly ui?: string }): Promise<number> {
+  const ui = chooseUi(options.ui, context, false)
+  const stack = await openStack(context)
+  const client = await connectSession(stack.socketPath)
+  if (client === null)
+    throw new DevstackError('SERVICE_FAILED', `no session of ${stack.name} runs`, {
+      hint: 'devstack up starts one',
+    })
+  const code = await renderUntil(context, client, { ui, mode: 'attach', intent: null })
+  client.close()
+  return code
+}

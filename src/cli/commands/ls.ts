@@ -1,0 +1,59 @@
+import { join } from 'node:path'
+import { summaryText } from '../../core/select.js'
+import { formatBytes } from '../../core/text.js'
+import { listProjects, type ListedProject } from '../../host/project/claim.js'
+import { socketPath } from '../../host/project/socket.js'
+import { connectSession } from '../../host/session/client.js'
+import type { CommandContext } from '../commands.js'
+import { print, printJson } from '../io.js'
+import { formatTable } from '../table.js'
+
+interface Row {
+  readonly project: string
+  readonly folder: string
+  readonly engine: 'compose'
+  readonly state: string
+  readonly session: number | null
+  readonly memoryBytes: number | null
+  readonly orphaned: boolean
+}
+
+/** `devstack ls`: every stack of this user; one whose folder is gone is said to be orphaned. */
+export async function ls({ io }: CommandContext, options: { readonly json?: boolean }): Promise<number> {
+  const projects = await listProjects(io.env)
+  const rows = await Promise.all(projects.map(async (project) => rowOf(project, io.env)))
+  if (options.json === true) {
+    for (const row of rows) printJson(io, row)
+    return 0
+  }
+  if (rows.length === 0) {
+    print(io, 'no stack yet: devstack up starts one in a folder with a compose file')
+    return 0
+  }
+  const cells = rows.map((row) => [
+    row.project,
+    row.engine,
+    row.orphaned ? 'orphaned: its folder is gone' : row.state,
+    row.memoryBytes === null ? '' : formatBytes(row.memoryBytes),
+    row.folder,
+  ])
+  for (const line of formatTable(['PROJECT', 'ENGINE', 'STATE', 'MEMORY', 'FOLDER'], cells)) print(io, line)
+  return 0
+}
+
+async function rowOf(
+  project: ListedProject,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Row> {
+  const { name, folder, orphaned, stateFolder } = project
+  const about = { project: name, folder, engine: 'compose', orphaned } as const
+  const client = await connectSession(await socketPath(join(stateFolder, 'compose'), env))
+  if (client === null) return { ...about, state: 'no session', session: null, memoryBytes: null }
+  try {
+    const usage = await client.usage()
+    const memoryBytes = usage.reduce((sum, one) => sum + (one.memoryBytes ?? 0), 0)
+    return { ...about, state: summaryText(client.getState()), session: client.hello.pid, memoryBytes }
+  } finally {
+    client.close()
+  }
+}

@@ -1,0 +1,109 @@
+import { isReady } from '../../orchestrator/execute.js'
+import type { InstanceUsage } from '../../orchestrator/ports.js'
+import { fitText, serviceRows, summaryText } from '../../core/select.js'
+import type { ServiceState, StackState } from '../../core/state.js'
+import { formatBytes } from '../../core/text.js'
+import type { CommandContext } from '../commands.js'
+import { print, printJson } from '../io.js'
+import { readState } from '../read-state.js'
+import { openStack, type StackRef } from '../stack.js'
+import { formatTable } from '../table.js'
+
+/** `devstack status`: one row a service. Exit 1 where a service that was asked for is not ready. */
+export async function status(context: CommandContext, options: { readonly json?: boolean }): Promise<number> {
+  const stack = await openStack(context)
+  const { state, usage } = await readState(stack, context.io.env, true)
+  await printStatus(context, stack, state, usage, options.json === true)
+  const services = Object.values(state.services)
+  const wanted = services.some((service) => service.wanted)
+    ? services.filter((service) => service.wanted)
+    : services
+  return wanted.every(isReady) ? 0 : 1
+}
+
+/** The table, or `devstack.status/1`. */
+export async function printStatus(
+  { io }: CommandContext,
+  stack: StackRef,
+  state: StackState,
+  usage: readonly InstanceUsage[] | null,
+  json: boolean,
+): Promise<void> {
+  if (json) return printJson(io, statusJson(stack, state, usage))
+  const session = state.session === null ? 'no session' : `session ${String(state.session.pid)}`
+  print(io, `${stack.name}  ${stack.engine}  ${session}  ${summaryText(state)}`)
+  const width = (io.stdout.columns ?? 100) - 60
+  const rows = serviceRows(state, Date.now()).map((row) => {
+    const used = usageOf(state.services[row.name], usage)
+    return [
+      `${row.glyph} ${row.name}`,
+      fitText(row.text, Math.max(24, width)),
+      used.cpu === null ? '' : `${String(Math.round(used.cpu * 100))}%`,
+      used.memoryBytes === null ? '' : formatBytes(used.memoryBytes),
+      originOf(state.services[row.name]),
+      row.address,
+    ]
+  })
+  for (const line of formatTable(['  SERVICE', 'STATE', 'CPU', 'MEMORY', 'IMAGE', 'ADDRESS'], rows))
+    print(io, line)
+  for (const service of Object.values(state.services)) {
+    if (service.image?.reduced != null) print(io, `note: ${service.name}: ${service.image.reduced}`)
+  }
+  return Promise.resolve()
+}
+
+function originOf(service: ServiceState | undefined): string {
+  if (service?.image == null) return service?.summary.built === true ? 'built' : ''
+  return service.summary.built ? 'built' : service.image.origin
+}
+
+function usageOf(service: ServiceState | undefined, usage: readonly InstanceUsage[] | null) {
+  const own = (usage ?? []).filter((one) => service?.instances[one.instance] !== undefined)
+  return { cpu: sum(own.map((one) => one.cpu)), memoryBytes: sum(own.map((one) => one.memoryBytes)) }
+}
+
+function sum(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null)
+  return known.length === 0 ? null : known.reduce((total, value) => total + value, 0)
+}
+
+/** As cli.md has it; its fields are a contract. */
+function statusJson(stack: StackRef, state: StackState, usage: readonly InstanceUsage[] | null): object {
+  return {
+    schema: 'devstack.status/1',
+    project: stack.name,
+    engine: stack.engine,
+    session: state.session,
+    services: Object.values(state.services).map((service) => ({
+      name: service.name,
+      phase: service.phase,
+      health: service.health,
+      freshness: freshnessOf(service),
+      instances: Object.values(service.instances).map(({ id, restarts, startedAt }) => ({
+        id,
+        restarts,
+        startedAt,
+      })),
+      urls: service.ports.map(({ hostIp, port }) => `http://${hostIp}:${String(port)}`),
+      image:
+        service.image === null
+          ? null
+          : { ref: service.image.ref, origin: service.image.origin, reduced: service.image.reduced },
+      ...usageOf(service, usage),
+      cause: service.cause,
+    })),
+  }
+}
+
+/** Deliveries are told; whether the process took them up is not proven yet, and is not claimed. */
+function freshnessOf(service: ServiceState): object {
+  const last = service.lastDelivery
+  return {
+    state: 'unknown',
+    waitingFor: null,
+    lastChange:
+      last === null
+        ? null
+        : { file: last.files[0] ?? null, seq: last.batch, savedAt: null, syncedAt: last.at, liveAt: null },
+  }
+}

@@ -1,0 +1,23 @@
+import { enableCompileCache } from 'node:module'
+import { main } from './main.js'
+
+// The entry of the bundle: the one place that exits.
+
+enableCompileCache()
+// A reader that goes away (`devstack logs | head`) ends the command quietly.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+  })
+
+const code = await main(process.argv.slice(2), {
+  env: process.env,
+  cwd: process.cwd(),
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+})
+await Promise.all(
+  [process.stdout, process.stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))),
+)
+process.exit(code)

@@ -1,0 +1,127 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, openSync, readFileSync, truncateSync, statSync, closeSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { DevstackError } from '../core/error.js'
+import { connectSession, type SessionClient } from '../host/session/client.js'
+import { runSession } from './run-session.js'
+import type { StackRef } from './stack.js'
+
+const LOG_LIMIT = 1024 * 1024
+
+export interface Joined {
+  readonly client: SessionClient
+  /** True where this call started the session. */
+  readonly started: boolean
+}
+
+/** Joins the stack's session, or starts one as a process of its own and joins that. */
+export async function ensureSession(
+  stack: StackRef,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Joined> {
+  for (let started = false; ;) {
+    const client = await connectSession(stack.socketPath)
+    if (client?.hello.lasting === true) return { client, started }
+    if (client !== null) {
+      // Another command acts on the stack right now.
+      await client.closed
+    } else if (started) {
+      throw lost(stack)
+    } else {
+      await startSession(stack, env)
+      started = true
+    }
+  }
+}
+
+/**
+ * The running session, or else one inside this process that ends with `work`: for verbs that act on a stack which nobody
+ * watches. The containers keep running.
+ */
+export async function withSession<T>(
+  stack: StackRef,
+  env: Readonly<Record<string, string | undefined>>,
+  work: (client: SessionClient) => Promise<T>,
+): Promise<T> {
+  const running = await connectSession(stack.socketPath)
+  if (running !== null) {
+    try {
+      return await work(running)
+    } finally {
+      running.close()
+    }
+  }
+  const listening = Promise.withResolvers<void>()
+  let stop: () => void = () => undefined
+  const session = runSession(stack, {
+    env,
+    lasting: false,
+    onListening: () => listening.resolve(),
+    onStop: (end) => {
+      stop = end
+    },
+  })
+  await Promise.race([listening.promise, session])
+  const client = await connectSession(stack.socketPath)
+  if (client === null) throw lost(stack)
+  try {
+    return await work(client)
+  } finally {
+    client.close()
+    stop()
+    await session
+  }
+}
+
+async function startSession(
+  stack: StackRef,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
+  mkdirSync(stack.stateFolder, { recursive: true, mode: 0o700 })
+  const log = openLog(logPath(stack))
+  const entry = fileURLToPath(new URL('./session.js', import.meta.url))
+  const child = spawn(process.execPath, [entry, '--stack', JSON.stringify(stack)], {
+    cwd: stack.folder,
+    detached: true,
+    env: { ...env },
+    stdio: ['ignore', log, log, 'ipc'],
+  })
+  closeSync(log)
+  await new Promise<void>((resolve, reject) => {
+    child.once('message', () => resolve())
+    child.once('error', reject)
+    // Exit 0 before it listened: another session was faster.
+    child.once('exit', (code) => (code === 0 ? resolve() : reject(lost(stack))))
+  })
+  child.removeAllListeners()
+  if (child.connected) child.disconnect()
+  child.unref()
+}
+
+function openLog(path: string): number {
+  const file = openSync(path, 'a', 0o600)
+  if (statSync(path).size > LOG_LIMIT) truncateSync(path)
+  return file
+}
+
+/** What the session's process printed: empty unless something went wrong. */
+export function logPath(stack: StackRef): string {
+  return join(stack.stateFolder, 'session.log')
+}
+
+function lost(stack: StackRef): DevstackError {
+  const lines = lastLines(logPath(stack))
+  return new DevstackError('SESSION_LOST', 'the session of this stack ended as it started', {
+    cause: lines === '' ? null : lines,
+    hint: `its log is ${logPath(stack)}`,
+  })
+}
+
+function lastLines(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-8).join('\n')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,31 @@
+import type { StackState } from '../core/state.js'
+import { connectSession } from '../host/session/client.js'
+import { look } from '../orchestrator/look.js'
+import type { InstanceUsage } from '../orchestrator/ports.js'
+import { systemClock } from './run-session.js'
+import { createEngine, type StackRef } from './stack.js'
+
+export interface ReadState {
+  readonly state: StackState
+  /** From the session; null where none runs. */
+  readonly usage: readonly InstanceUsage[] | null
+}
+
+/** What is: from the session, or where none runs from the engine itself. Changes nothing. */
+export async function readState(
+  stack: StackRef,
+  env: Readonly<Record<string, string | undefined>>,
+  withUsage = false,
+): Promise<ReadState> {
+  const client = await connectSession(stack.socketPath)
+  if (client === null) {
+    const engine = await createEngine(stack, env)
+    return { state: await look(engine, systemClock, stack.name, AbortSignal.timeout(60_000)), usage: null }
+  }
+  try {
+    if (Object.keys(client.getState().services).length === 0) await client.send({ type: 'look' })
+    return { state: client.getState(), usage: withUsage ? await client.usage() : null }
+  } finally {
+    client.close()
+  }
+}

@@ -1,0 +1,57 @@
+import { join } from 'node:path'
+import { createHistory } from '../host/history.js'
+import { listen, serve } from '../host/session/server.js'
+import { createSourceTree } from '../host/watch/tree.js'
+import { createFileWatcher } from '../host/watch/watcher.js'
+import type { Clock } from '../orchestrator/ports.js'
+import { createSession, type Session } from '../orchestrator/session.js'
+import { createEngine, type StackRef } from './stack.js'
+import { version } from './version.js'
+
+const HEALTH_DEADLINE_MS = 5 * 60_000
+
+export interface RunSessionOptions {
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** False inside a short command. */
+  readonly lasting: boolean
+  /** Called once clients can connect. */
+  readonly onListening?: (session: Session) => void
+  /** Hands over what ends the session and leaves the stack running. */
+  readonly onStop?: (stop: () => void) => void
+}
+
+/**
+ * Holds a stack: takes its socket, runs the session and serves it until it ends.
+ * @throws DevstackError LOCKED where another session holds it.
+ */
+export async function runSession(stack: StackRef, options: RunSessionOptions): Promise<void> {
+  const server = await listen(stack.socketPath)
+  const engine = await createEngine(stack, options.env)
+  const session = createSession({
+    engine,
+    clock: systemClock,
+    watcher: createFileWatcher(),
+    tree: createSourceTree(),
+    history: createHistory(join(stack.stateFolder, 'history.json')),
+    project: stack.name,
+    folder: stack.folder,
+    engineKind: stack.engine,
+    version,
+    pid: process.pid,
+    healthDeadlineMs: HEALTH_DEADLINE_MS,
+  })
+  options.onStop?.(() => void session.end('terminated'))
+  const serving = serve(server, session, {
+    version,
+    lasting: options.lasting,
+    usage: async () => {
+      const { services } = session.store.getState()
+      const ids = Object.values(services).flatMap((service) => Object.keys(service.instances))
+      return engine.usage(ids, AbortSignal.timeout(5000))
+    },
+  })
+  options.onListening?.(session)
+  await serving
+}
+
+export const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }

@@ -1,0 +1,99 @@
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { DevstackError } from '../core/error.js'
+import type { ImageSource } from '../core/images.js'
+import type { EngineKind } from '../core/project.js'
+import type { WatchEntry } from '../core/watch.js'
+import { claimProject, engineState } from '../host/project/claim.js'
+import { findProject, type FoundProject } from '../host/project/find.js'
+import { wantedName } from '../host/project/name.js'
+import { socketPath } from '../host/project/socket.js'
+import type { Engine } from '../orchestrator/ports.js'
+import type { CommandContext } from './commands.js'
+import { version } from './version.js'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Everything that names one stack: serialisable, so that the session's process is handed it. */
+export interface StackRef {
+  readonly name: string
+  readonly engine: EngineKind
+  readonly folder: string
+  readonly composeFiles: readonly string[]
+  readonly primary: boolean
+  /** Absolute; of this project, worktree and engine. */
+  readonly stateFolder: string
+  readonly socketPath: string
+  readonly imageSource: ImageSource
+  /** Watch rules of devstack.yaml, by service. */
+  readonly watch: Readonly<Record<string, readonly WatchEntry[]>>
+}
+
+/**
+ * Finds the project from the current folder upwards and its name and state.
+ * @throws DevstackError PROJECT_NOT_FOUND, CONFIG_INVALID, STATE_FOREIGN, UNSUPPORTED
+ */
+export async function openStack({ io, globals }: CommandContext): Promise<StackRef> {
+  const found = await findProject({ cwd: globals.cwd, config: globals.config, env: io.env })
+  const engine = engineKind(globals.engine ?? found.config?.engine ?? 'compose')
+  const { name } = await wantedName(found, globals.projectName)
+  const claim = await claimProject({ folder: found.folder, wantedName: name, env: io.env })
+  const stateFolder = await engineState(claim, engine)
+  return {
+    name: claim.name,
+    engine,
+    folder: found.folder,
+    composeFiles: found.composeFiles,
+    primary: claim.primary,
+    stateFolder,
+    socketPath: await socketPath(stateFolder, io.env),
+    imageSource: found.config?.images?.source ?? 'auto',
+    watch: watchOf(found),
+  }
+}
+
+/** The engine that runs the stack. Opens nothing yet. */
+export async function createEngine(stack: StackRef, env: Environment): Promise<Engine> {
+  const { createComposeEngine } = await import('../engines/compose/engine.js')
+  const { engineEndpoint } = await import('../host/bootstrap/endpoint.js')
+  const { portOwner } = await import('../host/doctor/ports.js')
+  return createComposeEngine({
+    folder: stack.folder,
+    files: stack.composeFiles,
+    projectName: stack.name,
+    primary: stack.primary,
+    stateFolder: stack.stateFolder,
+    endpoint: (await engineEndpoint(env)).host,
+    env,
+    images: { source: stack.imageSource, recipesFolder: packagePath('compose/images') },
+    watch: stack.watch,
+    portOwner: async (port) => {
+      const owner = await portOwner(port)
+      return owner === null ? null : `${owner.command} (pid ${String(owner.pid)})`
+    },
+    version,
+  })
+}
+
+/** A file of the installed package: the bundle lies in its `dist`. */
+export function packagePath(path: string): string {
+  return fileURLToPath(new URL(`../${path}`, import.meta.url))
+}
+
+function engineKind(wanted: string): EngineKind {
+  if (wanted === 'compose') return wanted
+  throw new DevstackError('UNSUPPORTED', `the engine ${wanted} is not there yet`, {
+    hint: '--engine compose',
+  })
+}
+
+function watchOf(found: FoundProject): StackRef['watch'] {
+  const services = Object.entries(found.config?.services ?? {})
+  return Object.fromEntries(
+    services.flatMap(([name, service]) => {
+      const rules = service.watch?.map((rule) => ({ ...rule, path: resolve(found.folder, rule.path) }))
+      // JSON leaves out what is undefined: the types of the two worlds differ only there.
+      return rules === undefined ? [] : [[name, JSON.parse(JSON.stringify(rules)) as readonly WatchEntry[]]]
+    }),
+  )
+}
