@@ -1,0 +1,47 @@
+import type { Engine } from '../../orchestrator/ports.js'
+import { apply } from './apply.js'
+import { createCommand, findCompose } from './command.js'
+import { createDeliverer } from './deliver.js'
+import { createDocker } from './docker.js'
+import { readEvents } from './events.js'
+import { watchContainers } from './event-stream.js'
+import { execInService } from './exec.js'
+import { readLogs } from './logs.js'
+import { readManifest } from './manifest.js'
+import { observe } from './observe.js'
+import type { ComposeEngineOptions, EngineContext } from './options.js'
+import { resolve } from './resolve.js'
+import type { Resolved } from './resolve.js'
+import { createUsageReader } from './usage.js'
+
+export type { ComposeEngineOptions } from './options.js'
+
+/** The engine that runs a stack with Docker Compose. Opens and starts nothing by itself. */
+export function createComposeEngine(options: ComposeEngineOptions): Engine {
+  const command = createCommand(
+    options.composeCommand ?? findCompose(options.env),
+    options.env,
+    options.endpoint,
+  )
+  const docker = createDocker(options.endpoint)
+  const context: EngineContext = { options, docker, command }
+  const project = options.projectName
+  const { deliver } = createDeliverer(docker)
+  const usage = createUsageReader(docker)
+  let resolved: Resolved | null = null
+  return {
+    kind: 'compose',
+    async resolve(request, emit, signal) {
+      resolved = await resolve(context, request, emit, signal)
+      return resolved.resolution
+    },
+    observe: (signal) => observe(docker, project, signal),
+    apply: (operation, run) => apply(context, resolved, operation, run),
+    deliver,
+    manifest: (instance, signal) => readManifest(docker, resolved, instance, signal),
+    exec: (request, signal) => execInService(context, request, signal),
+    events: (signal) => readEvents(docker, project, signal, watchContainers(docker, project, signal)),
+    logs: (request, signal) => readLogs(docker, project, request, signal),
+    usage,
+  }
+}

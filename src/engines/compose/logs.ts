@@ -1,0 +1,114 @@
+import type { LogRecord, LogRequest } from '../../orchestrator/ports.js'
+import { createChannel } from './channel.js'
+import type { Channel } from './channel.js'
+import type { Docker } from './docker.js'
+import { watchContainers } from './event-stream.js'
+import { LABEL } from './labels.js'
+import { createLogReader } from './log-reader.js'
+import type { LogReader } from './log-reader.js'
+import { inspect, listContainers } from './observe.js'
+
+interface Source {
+  readonly service: string
+  readonly reader: LogReader
+  reading: boolean
+  /** Started again while its last output was still being read. */
+  again: boolean
+}
+
+/** The lines of the project's containers; with `follow` also of those that start later, and on after a lost connection. */
+export function readLogs(
+  docker: Docker,
+  project: string,
+  request: LogRequest,
+  signal: AbortSignal,
+): AsyncIterable<LogRecord> {
+  const ending = new AbortController()
+  const stop = AbortSignal.any([signal, ending.signal])
+  const channel = createChannel<LogRecord>(() => ending.abort())
+  stop.addEventListener('abort', () => channel.close(), { once: true })
+  const events = request.follow ? watchContainers(docker, project, stop) : null
+  const collector = new Collector(docker, project, request, channel, stop)
+  collector.run(events).then(
+    () => channel.close(),
+    (error: unknown) => (stop.aborted ? channel.close() : channel.fail(error)),
+  )
+  return channel
+}
+
+class Collector {
+  private readonly sources = new Map<string, Source>()
+
+  constructor(
+    private readonly docker: Docker,
+    private readonly project: string,
+    private readonly request: LogRequest,
+    private readonly channel: Channel<LogRecord>,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  async run(events: ReturnType<typeof watchContainers> | null): Promise<void> {
+    const first = await this.readAll(this.request.tail)
+    if (events === null) {
+      await Promise.all(first)
+      return
+    }
+    for (const reading of first) this.watch(reading)
+    let connected = false
+    for await (const item of events) {
+      // What is new while we follow is read whole.
+      if (item.type === 'connected' && connected)
+        for (const reading of await this.readAll(null)) this.watch(reading)
+      connected = true
+      if (item.type !== 'event' || item.event.Action !== 'start') continue
+      const service = item.event.Actor.Attributes[LABEL.service] ?? ''
+      if (this.wants(service)) this.watch(this.read(item.event.Actor.ID, service, null))
+    }
+  }
+
+  private wants(service: string): boolean {
+    return this.request.services.length === 0 || this.request.services.includes(service)
+  }
+
+  private async readAll(tail: number | null): Promise<Promise<void>[]> {
+    const containers = await listContainers(this.docker, this.project, this.signal)
+    return containers
+      .map(({ Id, Labels }) => ({ id: Id, service: Labels[LABEL.service] ?? '' }))
+      .filter(({ service }) => this.wants(service))
+      .map(({ id, service }) => this.read(id, service, tail))
+  }
+
+  private watch(reading: Promise<void>): void {
+    reading.catch((error: unknown) => this.channel.fail(error))
+  }
+
+  private async read(id: string, service: string, tail: number | null): Promise<void> {
+    const known = this.sources.get(id)
+    if (known?.reading === true) {
+      known.again = true
+      return
+    }
+    const container = await inspect(this.docker, id, this.signal)
+    if (container === null) return
+    const source = known ?? {
+      service,
+      reader: createLogReader(this.docker, { id, service, tty: container.Config.Tty }, this.request, tail),
+      reading: false,
+      again: false,
+    }
+    this.sources.set(id, source)
+    if (source.reading) {
+      source.again = true
+      return
+    }
+    source.reading = true
+    try {
+      do {
+        source.again = false
+        await source.reader.readOn(this.channel, this.signal)
+      } while (source.again && !this.signal.aborted)
+    } finally {
+      source.reading = false
+    }
+  }
+}

@@ -1,0 +1,41 @@
+import type { ImageSource } from '../../core/images.js'
+import type { WatchEntry } from '../../core/watch.js'
+import type { Command } from './command.js'
+import type { Docker } from './docker.js'
+
+/** What the Compose engine must know; everything comes from the command line's side. */
+export interface ComposeEngineOptions {
+  /** Absolute path of the folder that holds the project. */
+  readonly folder: string
+  /** Absolute paths of the compose files, in their order. */
+  readonly files: readonly string[]
+  readonly projectName: string
+  /** This worktree keeps Compose's own name and the wanted ports; another one gets free ports. */
+  readonly primary: boolean
+  /** Absolute path of a private folder: the generated override file and the kept ports. */
+  readonly stateFolder: string
+  /** Where the engine listens: `unix:///var/run/docker.sock`. Handed to every child as DOCKER_HOST. */
+  readonly endpoint: string
+  /** The environment that compose files are read with. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly images: {
+    readonly source: ImageSource
+    /** Absolute path of the folder with the image recipes. */
+    readonly recipesFolder: string
+  }
+  /** Who listens on a port of this machine: `postgres (pid 812)`; null where that is not known. */
+  readonly portOwner: (port: number) => Promise<string | null>
+  /** By service: watch rules of devstack.yaml and of presets, paths absolute. */
+  readonly watch?: Readonly<Record<string, readonly WatchEntry[]>> | undefined
+  /** The version of devstack. */
+  readonly version: string
+  /** The program and first arguments that run Compose; by default found as the command line program finds it. */
+  readonly composeCommand?: readonly string[] | undefined
+}
+
+/** What the parts of the engine share. */
+export interface EngineContext {
+  readonly options: ComposeEngineOptions
+  readonly docker: Docker
+  readonly command: Command
+}

@@ -1,0 +1,229 @@
+import { projectFromCompose } from '../../core/compose.js'
+import { DevstackError } from '../../core/error.js'
+import type { Emit } from '../../core/events.js'
+import { closure } from '../../core/project.js'
+import type { Project } from '../../core/project.js'
+import { didYouMean } from '../../core/suggest.js'
+import type { Resolution, ResolveRequest } from '../../orchestrator/ports.js'
+import { overrideFile, projectArguments } from './arguments.js'
+import type { Outcome } from './command.js'
+import { chooseProjectImages } from './image-choice.js'
+import type { ProjectImages } from './image-choice.js'
+import { indexImages } from './image-index.js'
+import type { ImageIndex } from './image-index.js'
+import { isInstance, LABEL } from './labels.js'
+import { servicesOf } from './model.js'
+import type { ComposeModel } from './model.js'
+import type { ListedContainer } from './observe.js'
+import type { EngineContext } from './options.js'
+import { formatOverride } from './override.js'
+import type { ServiceOverride } from './override.js'
+import { settlePorts } from './ports.js'
+import type { PortHolder, SettledPorts } from './ports.js'
+import { readModel } from './read-model.js'
+import { readIfThere, writeIfChanged } from './state.js'
+import { readVolumes } from './volumes.js'
+import { emitComposeWarnings, worktreeWarnings } from './warnings.js'
+
+/** What {@link resolve} found out; `apply` needs more of it than the orchestrator. */
+export interface Resolved {
+  readonly resolution: Resolution
+  readonly model: ComposeModel
+  readonly profiles: readonly string[]
+  readonly images: ProjectImages
+}
+
+/** Reads the files, chooses images, settles ports and writes the override file. Creates nothing in the engine. */
+export async function resolve(
+  context: EngineContext,
+  request: ResolveRequest,
+  emit: Emit,
+  signal: AbortSignal,
+): Promise<Resolved> {
+  const file = overrideFile(context)
+  const engine = settled(readEngine(context, signal))
+  const before = await readIfThere(file)
+  // Most runs change nothing: the hashes are asked for with the last override while the files are read.
+  const early = before === null ? null : settled(readHashes(context, request.profiles, signal))
+  const { model, profiles, stderr, extensions, locate } = await readModel(context, request, signal)
+  emitComposeWarnings(stderr, emit)
+  const requested = requestedServices(model, request.services)
+  const state = await engine()
+  const images = await chooseProjectImages(context, model, state.images, emit, signal)
+  const ports = await settlePorts(
+    {
+      model,
+      services: requested,
+      holders: portHolders(state.running, context),
+      freePorts: request.freePorts,
+    },
+    context.options,
+    emit,
+  )
+  if (!context.options.primary) warnAboutWorktree(model, locate, emit)
+  const volumeLabels = await readVolumes(context, model, images, signal)
+  const override = formatOverride({
+    services: overrides(context, model, images, ports),
+    volumeLabels,
+    labels: ownLabels(context),
+  })
+  const changed = await writeIfChanged(file, override, before)
+  const sameProfiles = profiles.join() === request.profiles.join()
+  const hashes =
+    early === null || changed || !sameProfiles ? await readHashes(context, profiles, signal) : await early()
+  const { project, problems, warnings } = projectFromCompose(withPorts(model, ports), {
+    name: context.options.projectName,
+    engine: 'compose',
+    folder: context.options.folder,
+    files: context.options.files,
+    configHashes: parseHashes(hashes),
+    buildHashes: images.buildHashes,
+    images: images.refs,
+    imageHealthChecks: images.healthChecks,
+    watch: context.options.watch ?? {},
+    extensions,
+    locate,
+  })
+  if (problems.length > 0)
+    throw new DevstackError('CONFIG_INVALID', 'the project makes no sense', { problems })
+  for (const { message, hint, at } of warnings) emit({ type: 'warned', message, hint, place: at })
+  return {
+    resolution: { project, images: images.choices, builtHashes: builtHashes(project, state.images) },
+    model,
+    profiles,
+    images,
+  }
+}
+
+/** Lets a promise run on while others are awaited: its failure is thrown where it is asked for, never unhandled. */
+function settled<T>(promise: Promise<T>): () => Promise<T> {
+  promise.catch(() => undefined)
+  return () => promise
+}
+
+interface EngineState {
+  readonly running: readonly ListedContainer[]
+  readonly images: ImageIndex
+}
+
+async function readEngine({ docker }: EngineContext, signal: AbortSignal): Promise<EngineState> {
+  const [running, images] = await Promise.all([
+    docker.get<readonly ListedContainer[]>('/containers/json', {}, signal),
+    indexImages(docker, signal),
+  ])
+  return { running, images }
+}
+
+function portHolders(running: readonly ListedContainer[], context: EngineContext): readonly PortHolder[] {
+  return running.map(({ Names, Labels, Ports }) => ({
+    container: (Names[0] ?? '').replace(/^\//, ''),
+    own: isInstance(Labels) && Labels[LABEL.project] === context.options.projectName,
+    ports: Ports.flatMap(({ PublicPort, Type }) =>
+      PublicPort === undefined ? [] : [{ port: PublicPort, protocol: Type }],
+    ),
+  }))
+}
+
+/** The named services and what they need; all of the active profiles where none is named. */
+function requestedServices(model: ComposeModel, named: readonly string[]): readonly string[] {
+  const known = Object.keys(servicesOf(model))
+  for (const name of named) {
+    if (known.includes(name)) continue
+    throw new DevstackError('UNKNOWN_SERVICE', `there is no service "${name}"`, {
+      cause: `the project has ${known.join(', ')}`,
+      hint: didYouMean(name, known),
+    })
+  }
+  if (named.length === 0) return known
+  const services = Object.fromEntries(
+    known.map((name) => [
+      name,
+      {
+        name,
+        dependsOn: Object.keys(servicesOf(model)[name]?.depends_on ?? {}).map((service) => ({ service })),
+      },
+    ]),
+  )
+  return closure({ services } as unknown as Project, named)
+}
+
+function overrides(
+  context: EngineContext,
+  model: ComposeModel,
+  images: ProjectImages,
+  ports: SettledPorts,
+): Readonly<Record<string, ServiceOverride>> {
+  return Object.fromEntries(
+    Object.entries(servicesOf(model)).map(([name]) => [
+      name,
+      { image: images.refs[name], build: images.builds[name], ports: ports[name] },
+    ]),
+  )
+}
+
+function ownLabels(context: EngineContext): Readonly<Record<string, string>> {
+  return {
+    [LABEL.devstackProject]: context.options.projectName,
+    [LABEL.worktree]: context.options.folder,
+  }
+}
+
+function warnAboutWorktree(
+  model: ComposeModel,
+  locate: Awaited<ReturnType<typeof readModel>>['locate'],
+  emit: Emit,
+): void {
+  for (const { path, message } of worktreeWarnings(model)) {
+    emit({
+      type: 'warned',
+      message,
+      hint: 'give it a name of its own for each worktree, or leave the name to Compose',
+      place: locate(path),
+    })
+  }
+}
+
+async function readHashes(
+  context: EngineContext,
+  profiles: readonly string[],
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const argv = [...projectArguments(context, profiles, true), 'config', '--hash', '*']
+  return await context.command.read(argv, context.options.folder, signal)
+}
+
+function parseHashes({ exitCode, stdout, stderr }: Outcome): Readonly<Record<string, string>> {
+  if (exitCode !== 0) {
+    throw new DevstackError('CONFIG_INVALID', 'Compose does not take the generated override file', {
+      cause: stderr.trim(),
+      hint: 'devstack needs Compose 2.24 or newer: devstack doctor',
+    })
+  }
+  return Object.fromEntries(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' '))
+      .filter((words) => words.length === 2),
+  )
+}
+
+function withPorts(model: ComposeModel, ports: SettledPorts): ComposeModel {
+  const services = Object.fromEntries(
+    Object.entries(servicesOf(model)).map(([name, service]) => {
+      const settledPorts = ports[name]
+      return [name, settledPorts === undefined ? service : { ...service, ports: settledPorts }]
+    }),
+  )
+  return { ...model, services }
+}
+
+/** {@link LABEL.build} of the present image of each built service; a missing key: no image. */
+function builtHashes(project: Project, images: ImageIndex): Readonly<Record<string, string | null>> {
+  return Object.fromEntries(
+    Object.values(project.services).flatMap((service) => {
+      const image = service.build === null ? undefined : images.find(service.image)
+      return image === undefined ? [] : [[service.name, image.labels[LABEL.build] ?? null]]
+    }),
+  )
+}
