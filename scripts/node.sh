@@ -45,12 +45,12 @@ clean_up() {
 finish() {
   { exec 9>&-; } 2>/dev/null || :
   clean_up
-  trap - EXIT INT TERM HUP
+  trap - EXIT INT TERM HUP PIPE
 }
 
 # A package manager is let finish the package it is at; everything else is ended. What is half done is never stamped.
 stopped() {
-  trap '' INT TERM HUP
+  trap '' INT TERM HUP PIPE
   if [ -n "$child" ]; then
     if [ "$interruptible" = yes ]; then
       kill "$child" 2>/dev/null || :
@@ -70,6 +70,7 @@ start_scratch() {
   trap 'stopped 129' HUP
   trap 'stopped 130' INT
   trap 'stopped 143' TERM
+  trap 'stopped 141' PIPE
 }
 
 # run CMD...: in the background, so that a signal is answered at once and not when the command ends.
