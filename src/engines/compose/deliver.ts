@@ -14,6 +14,8 @@ import { runInside } from './run-inside.js'
 /** Writes and deletes files in containers. */
 export interface Deliverer {
   deliver(instance: Instance, changes: readonly FileChange[], signal: AbortSignal): Promise<number>
+  /** To be called right after a container started: see {@link Known.pending}. */
+  started(id: string, service: string, signal: AbortSignal): Promise<void>
 }
 
 /** What is known of one container and stays so while it lives. */
@@ -22,6 +24,11 @@ interface Known {
   readonly binds: readonly string[]
   /** Folders that are there. */
   readonly folders: Set<string>
+  /**
+   * Files to delete once the container runs. The engine can write into a container that does not run, but to delete takes a
+   * process in it.
+   */
+  readonly pending: Set<string>
 }
 
 /** Names of users and folders are looked up once a container. */
@@ -35,7 +42,9 @@ export function createDeliverer(docker: Docker): Deliverer {
         const facts = known.get(instance.id) ?? (await learn(docker, instance, signal))
         known.set(instance.id, facts)
         refuseBinds(facts.binds, [...deletes, ...writes.map(({ target }) => target)], instance)
-        await removeFiles(docker, instance, deletes, signal)
+        if (instance.state === 'running') await removeFiles(docker, instance, deletes, signal)
+        else for (const target of deletes) facts.pending.add(target)
+        for (const { target } of writes) facts.pending.delete(target)
         for (const target of deletes) forget(facts.folders, target)
         if (writes.length === 0) return 0
         const folders = await missingFolders(docker, instance.id, writes, facts.folders, signal)
@@ -45,6 +54,13 @@ export function createDeliverer(docker: Docker): Deliverer {
         signal.throwIfAborted()
         throw explainDelivery(docker, instance, error)
       }
+    },
+    async started(id, service, signal) {
+      const pending = known.get(id)?.pending
+      if (pending === undefined || pending.size === 0) return
+      const targets = [...pending]
+      pending.clear()
+      await removeFiles(docker, { id, service }, targets, signal)
     },
   }
 }
@@ -87,6 +103,7 @@ async function learn(docker: Docker, instance: Instance, signal: AbortSignal): P
     owner: await readOwner(docker, container, signal),
     binds: container.Mounts.filter(({ Type }) => Type === 'bind').map(({ Destination }) => Destination),
     folders: new Set(['/']),
+    pending: new Set(),
   }
 }
 
@@ -106,7 +123,7 @@ const PATHS_A_CALL = 500
 
 async function removeFiles(
   docker: Docker,
-  instance: Instance,
+  instance: Pick<Instance, 'id' | 'service'>,
   targets: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {

@@ -24,9 +24,9 @@ export function createComposeEngine(options: ComposeEngineOptions): Engine {
     options.endpoint,
   )
   const docker = createDocker(options.endpoint)
-  const context: EngineContext = { options, docker, command }
+  const deliverer = createDeliverer(docker)
+  const context: EngineContext = { options, docker, command, deliverer }
   const project = options.projectName
-  const { deliver } = createDeliverer(docker)
   const usage = createUsageReader(docker)
   let resolved: Resolved | null = null
   return {
@@ -37,7 +37,7 @@ export function createComposeEngine(options: ComposeEngineOptions): Engine {
     },
     observe: (signal) => observe(docker, project, signal),
     apply: (operation, run) => apply(context, resolved, operation, run),
-    deliver,
+    deliver: deliverer.deliver,
     manifest: (instance, signal) => readManifest(docker, resolved, instance, signal),
     exec: (request, signal) => execInService(context, request, signal),
     events: (signal) => readEvents(docker, project, signal, watchContainers(docker, project, signal)),

@@ -27,6 +27,7 @@ export async function chooseProjectImages(
   _context: EngineContext,
   model: ComposeModel,
   present: ImageIndex,
+  _purpose: 'up' | 'look',
   _emit: Emit,
   signal: AbortSignal,
 ): Promise<ProjectImages> {

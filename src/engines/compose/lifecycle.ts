@@ -42,6 +42,7 @@ async function startOne(
     await (container.State === 'paused'
       ? client.unpause({ abortSignal: run.signal })
       : client.start({ abortSignal: run.signal }))
+    await context.deliverer.started(container.Id, name, run.signal)
   } catch (error) {
     run.signal.throwIfAborted()
     // Started meanwhile: by a restart policy, or by somebody.

@@ -1,6 +1,7 @@
 import type { ImageSource } from '../../core/images.js'
 import type { WatchEntry } from '../../core/watch.js'
 import type { Command } from './command.js'
+import type { Deliverer } from './deliver.js'
 import type { Docker } from './docker.js'
 
 /** What the Compose engine must know; everything comes from the command line's side. */
@@ -38,4 +39,5 @@ export interface EngineContext {
   readonly options: ComposeEngineOptions
   readonly docker: Docker
   readonly command: Command
+  readonly deliverer: Deliverer
 }

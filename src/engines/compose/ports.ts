@@ -21,6 +21,8 @@ export interface PortRequest {
   readonly services: readonly string[]
   readonly holders: readonly PortHolder[]
   readonly freePorts: boolean
+  /** `look`: nobody's port is asked for, and nothing is kept. */
+  readonly purpose: 'up' | 'look'
 }
 
 /** By service: its ports as they are to be published. */
@@ -71,7 +73,8 @@ export async function settlePorts(
     if ('port' in choice && request.services.includes(one.service)) announce(emit, one, choice)
   }
   if (taken.length > 0) throw await portsTaken(taken)
-  if (Object.keys(next).length > 0) await writeIfChanged(file, `${JSON.stringify(next, null, 2)}\n`, text)
+  if (Object.keys(next).length > 0 && request.purpose === 'up')
+    await writeIfChanged(file, `${JSON.stringify(next, null, 2)}\n`, text)
   return applyPorts(request.model, wanted, next)
 }
 
@@ -85,7 +88,7 @@ async function settle(
   options: ComposeEngineOptions,
   reserved: ReadonlySet<number>,
 ): Promise<Choice> {
-  const concerned = request.services.includes(wanted.service)
+  const concerned = request.purpose === 'up' && request.services.includes(wanted.service)
   const own = kept ?? wanted.number
   const owner = concerned ? await ownerOf(own, wanted, request.holders, options) : null
   if (kept !== undefined && owner === null) {

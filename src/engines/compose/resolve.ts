@@ -1,9 +1,8 @@
 import { projectFromCompose } from '../../core/compose.js'
 import { DevstackError } from '../../core/error.js'
 import type { Emit } from '../../core/events.js'
-import { closure } from '../../core/project.js'
+import { checkServices } from '../../core/project.js'
 import type { Project } from '../../core/project.js'
-import { didYouMean } from '../../core/suggest.js'
 import type { Resolution, ResolveRequest } from '../../orchestrator/ports.js'
 import { overrideFile, projectArguments } from './arguments.js'
 import type { Outcome } from './command.js'
@@ -49,34 +48,34 @@ export async function resolve(
   emitComposeWarnings(stderr, emit)
   const requested = requestedServices(model, request.services)
   const state = await engine()
-  const images = await chooseProjectImages(context, model, state.images, emit, signal)
+  const images = await chooseProjectImages(context, model, state.images, request.purpose, emit, signal)
+  const holders = portHolders(state.running, context)
+  const { freePorts, purpose } = request
   const ports = await settlePorts(
-    {
-      model,
-      services: requested,
-      holders: portHolders(state.running, context),
-      freePorts: request.freePorts,
-    },
+    { model, services: requested, holders, freePorts, purpose },
     context.options,
     emit,
   )
   if (!context.options.primary) warnAboutWorktree(model, locate, emit)
   const volumeLabels = await readVolumes(context, model, images, signal)
-  const override = formatOverride({
-    services: overrides(context, model, images, ports),
+  const text = formatOverride({
+    services: overrides(model, images, ports),
     volumeLabels,
     labels: ownLabels(context),
   })
-  const changed = await writeIfChanged(file, override, before)
-  const sameProfiles = profiles.join() === request.profiles.join()
-  const hashes =
-    early === null || changed || !sameProfiles ? await readHashes(context, profiles, signal) : await early()
+  const asked = profiles.join() === request.profiles.join()
+  const hashes = await finishHashes(
+    context,
+    { text, before, profiles, purpose },
+    asked ? early : null,
+    signal,
+  )
   const { project, problems, warnings } = projectFromCompose(withPorts(model, ports), {
     name: context.options.projectName,
     engine: 'compose',
     folder: context.options.folder,
     files: context.options.files,
-    configHashes: parseHashes(hashes),
+    configHashes: hashes,
     buildHashes: images.buildHashes,
     images: images.refs,
     imageHealthChecks: images.healthChecks,
@@ -126,29 +125,20 @@ function portHolders(running: readonly ListedContainer[], context: EngineContext
 
 /** The named services and what they need; all of the active profiles where none is named. */
 function requestedServices(model: ComposeModel, named: readonly string[]): readonly string[] {
-  const known = Object.keys(servicesOf(model))
-  for (const name of named) {
-    if (known.includes(name)) continue
-    throw new DevstackError('UNKNOWN_SERVICE', `there is no service "${name}"`, {
-      cause: `the project has ${known.join(', ')}`,
-      hint: didYouMean(name, known),
-    })
+  const services = servicesOf(model)
+  const known = Object.keys(services)
+  checkServices(named, known)
+  const found = new Set<string>()
+  const visit = (name: string): void => {
+    if (found.has(name) || services[name] === undefined) return
+    found.add(name)
+    for (const dependency of Object.keys(services[name].depends_on ?? {})) visit(dependency)
   }
-  if (named.length === 0) return known
-  const services = Object.fromEntries(
-    known.map((name) => [
-      name,
-      {
-        name,
-        dependsOn: Object.keys(servicesOf(model)[name]?.depends_on ?? {}).map((service) => ({ service })),
-      },
-    ]),
-  )
-  return closure({ services } as unknown as Project, named)
+  for (const name of named.length === 0 ? known : named) visit(name)
+  return known.filter((name) => found.has(name))
 }
 
 function overrides(
-  context: EngineContext,
   model: ComposeModel,
   images: ProjectImages,
   ports: SettledPorts,
@@ -181,6 +171,29 @@ function warnAboutWorktree(
       place: locate(path),
     })
   }
+}
+
+/** Writes the override file where it changes, and gives the hashes that Compose computes with it. */
+async function finishHashes(
+  context: EngineContext,
+  wanted: {
+    readonly text: string
+    readonly before: string | null
+    readonly profiles: readonly string[]
+    readonly purpose: ResolveRequest['purpose']
+  },
+  early: (() => Promise<Outcome>) | null,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, string>>> {
+  if (wanted.purpose === 'look') {
+    // Nothing is created, so nothing is written: what would be created is only known as far as the last `up` went.
+    const outcome = await early?.()
+    return outcome?.exitCode === 0 ? parseHashes(outcome) : {}
+  }
+  const changed = await writeIfChanged(overrideFile(context), wanted.text, wanted.before)
+  const outcome =
+    early === null || changed ? await readHashes(context, wanted.profiles, signal) : await early()
+  return parseHashes(outcome)
 }
 
 async function readHashes(
