@@ -1,6 +1,123 @@
+import { spawn } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DevstackError } from '../core/error.js'
+import type { BootstrapEvent, BootstrapResult } from '../host/bootstrap/bootstrap.js'
+import { which } from '../host/bootstrap/command.js'
+import { engineEndpoint, pingEngine, requireLocal, type EngineEndpoint } from '../host/bootstrap/endpoint.js'
+import { stateRoot } from '../host/project/state.js'
 import type { CommandContext } from './commands.js'
+import { printError } from './io.js'
 
-/** Sees that an engine answers before a session is started; brings what lacks, where that is allowed. */
-export async function prepareMachine(_context: CommandContext): Promise<void> {
-  await Promise.resolve()
+/** Whether an image registry answered when the machine was last prepared. */
+const REGISTRY_FILE = 'registry.json'
+
+/**
+ * Sees that an engine answers before a session is started, and brings what lacks. Costs one question where nothing lacks.
+ * Null: go on. A number: the command ran in another process, and this is its exit code.
+ * @throws DevstackError CONSENT_NEEDED, MACHINE_UNSUPPORTED, ENGINE_*
+ */
+export async function prepareMachine(context: CommandContext): Promise<number | null> {
+  const { env } = context.io
+  const endpoint = await engineEndpoint(env)
+  requireLocal(endpoint)
+  const answer = await pingEngine(endpoint, env)
+  if (answer.state === 'running' && (await imageToolsSettled(env, endpoint))) return null
+  const result = await bringWhatLacks(context, () => undefined)
+  return result.needsGroup ? runAgainInGroup() : null
+}
+
+/** Every step of `devstack bootstrap`. The engine comes first: it tells whether a registry answers. */
+export async function bringWhatLacks(
+  context: CommandContext,
+  listen: (event: BootstrapEvent) => void,
+): Promise<BootstrapResult> {
+  const { bootstrap, formatBootstrapEvent } = await import('../host/bootstrap/bootstrap.js')
+  const { io, globals } = context
+  const controller = new AbortController()
+  const stop = (): void => controller.abort(new DevstackError('CANCELLED', 'interrupted'))
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
+  const options = {
+    yes: globals.yes,
+    isTty: io.stdin.isTTY && io.stderr.isTTY,
+    ask: async (question: string) => ask(io, question),
+    env: io.env,
+    signal: controller.signal,
+    stateDir: stateRoot(io.env),
+    emit: (event: BootstrapEvent) => {
+      listen(event)
+      const line = formatBootstrapEvent(event)
+      if (line !== null) printError(io, line)
+    },
+  }
+  try {
+    const result = await bootstrap(options)
+    if (result.needsGroup) return result
+    if (await registryAnswers(io.env, result.endpoint)) return result
+    const more = await bootstrap({ ...options, needsLocalImages: true })
+    return { ...more, steps: mergeSteps(result.steps, more.steps) }
+  } finally {
+    process.removeListener('SIGINT', stop)
+    process.removeListener('SIGTERM', stop)
+  }
+}
+
+/** The second round finds the first one's steps done: each is told once. */
+function mergeSteps(
+  first: BootstrapResult['steps'],
+  second: BootstrapResult['steps'],
+): BootstrapResult['steps'] {
+  const known = new Set(first.map(({ step }) => step))
+  return [...first, ...second.filter(({ step }) => !known.has(step))]
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** The tool for local images is there, or a registry makes it needless. */
+async function imageToolsSettled(env: Environment, endpoint: EngineEndpoint): Promise<boolean> {
+  if ((await which('mmdebstrap', env)) !== null) return true
+  try {
+    const { answers } = JSON.parse(await readFile(join(stateRoot(env), REGISTRY_FILE), 'utf8')) as {
+      answers: boolean
+    }
+    return answers
+  } catch {
+    return registryAnswers(env, endpoint)
+  }
+}
+
+async function registryAnswers(env: Environment, endpoint: EngineEndpoint): Promise<boolean> {
+  const { createDocker } = await import('../engines/compose/docker.js')
+  const { createImageEngine } = await import('../engines/images/engine.js')
+  const { createRegistryProbe } = await import('../engines/images/registry.js')
+  const probe = createRegistryProbe(createImageEngine(createDocker(endpoint.host).client))
+  const { answers } = await probe('postgres:17', AbortSignal.timeout(10_000))
+  const root = stateRoot(env)
+  const { ensurePrivateFolder } = await import('../host/project/state.js')
+  await ensurePrivateFolder(root)
+  await writeFile(join(root, REGISTRY_FILE), JSON.stringify({ answers }), { mode: 0o600 })
+  return answers
+}
+
+async function ask(io: CommandContext['io'], question: string): Promise<boolean> {
+  const { createInterface } = await import('node:readline/promises')
+  const terminal = createInterface({ input: io.stdin, output: io.stderr })
+  try {
+    const answer = await terminal.question(`${question} [Y/n] `)
+    return /^(y(es)?)?$/i.test(answer.trim())
+  } finally {
+    terminal.close()
+  }
+}
+
+/** This login is not yet in the docker group: the same command line goes on in a shell that is. */
+async function runAgainInGroup(): Promise<number> {
+  const { throughGroup } = await import('../host/bootstrap/bootstrap.js')
+  const [program = 'sg', ...argv] = throughGroup([process.execPath, ...process.argv.slice(1)])
+  const child = spawn(program, argv, { stdio: 'inherit' })
+  return new Promise<number>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (status) => resolve(status ?? 1))
+  })
 }

@@ -24,7 +24,8 @@ export async function up(
 ): Promise<number> {
   const ui = chooseUi(options.ui, context, options.detach === true)
   const stack = await openStack(context)
-  await prepareMachine(context)
+  const elsewhere = await prepareMachine(context)
+  if (elsewhere !== null) return elsewhere
   const { client, started } = await ensureSession(stack, context.io.env)
   const intent: Intent = {
     type: 'up',
