@@ -1,0 +1,134 @@
+import { fitText, serviceRows, timeline } from '../../core/select.js'
+import type { ServiceRow, TimelineBar, Tone } from '../../core/select.js'
+import type { StackState } from '../../core/state.js'
+import { cells, formatDuration, pad } from '../../core/text.js'
+import { progressBar, timelineBar } from './bars.js'
+import { columnsFor } from './layout.js'
+import type { Columns, Layout, Size } from './layout.js'
+import type { UiState } from './ui-state.js'
+
+/** The table of services, every cell already cut and filled. */
+export interface TableView {
+  readonly head: string | null
+  readonly rows: readonly RowView[]
+  /** Rows that the terminal has no room for. */
+  readonly above: number
+  readonly below: number
+  readonly height: number
+}
+
+export interface RowView {
+  readonly selected: boolean
+  /** The table has the keys. */
+  readonly active: boolean
+  readonly number: string
+  readonly glyph: string
+  readonly tone: Tone
+  readonly name: string
+  readonly state: string
+  readonly address: string
+  readonly time: string
+  readonly bar: string
+  readonly barTone: Tone | 'critical'
+}
+
+/** What is shown of the services at `now`, and in how many milliseconds a shown time changes (null: never). */
+export function tableView(
+  state: StackState,
+  ui: UiState,
+  size: Size,
+  layout: Layout,
+  now: number,
+): { readonly table: TableView | null; readonly tickMs: number | null } {
+  const rows = serviceRows(state, now)
+  const still = serviceRows(state, null)
+  const tickMs = tickOf(rows, state, now)
+  if (layout.table <= 0) return { table: null, tickMs }
+  const columns = columnsOf(rows, state, size)
+  const { totalMs, bars } = timeline(state, now)
+  const selected = rows.findIndex((row) => row.name === ui.selected)
+  const above = Math.max(0, Math.min(selected - Math.floor(layout.table / 2), rows.length - layout.table))
+  const shown = rows.slice(above, above + layout.table)
+  const active = ui.focus === 'services'
+  return {
+    tickMs,
+    table: {
+      head: layout.columnHead === 0 ? null : headOf(columns),
+      rows: shown.map((row, index) => ({
+        selected: row.name === ui.selected,
+        active,
+        number: columns.number ? numberOf(above + index) : '',
+        ...rowOf(row, still[above + index] ?? row, bars[row.name], totalMs, columns),
+      })),
+      above,
+      below: Math.max(0, rows.length - above - shown.length),
+      height: layout.table,
+    },
+  }
+}
+
+function columnsOf(rows: readonly ServiceRow[], state: StackState, size: Size): Columns {
+  const settled = state.phase !== 'comingUp' && state.phase !== 'idle'
+  return columnsFor(size, {
+    name: Math.max(7, ...rows.map((row) => cells(row.name))),
+    address: settled ? Math.max(0, ...rows.map((row) => row.address.length)) : 0,
+    troubled: settled && rows.some((row) => row.tone === 'bad'),
+  })
+}
+
+function headOf(columns: Columns): string {
+  const cell = (title: string, width: number, align: 'left' | 'right' = 'left'): string =>
+    width === 0 ? '' : ` ${pad(title, width, align)}`
+  const left = columns.number ? '     ' : '   '
+  return (
+    `${left}${pad('SERVICE', columns.name)}${cell('STATE', columns.state)}${cell('ADDRESS', columns.address)}` +
+    `${cell('TIME', columns.time, 'right')}${cell('TIMELINE', columns.timeline)}`
+  )
+}
+
+function numberOf(index: number): string {
+  return index < 9 ? String(index + 1) : ' '
+}
+
+function rowOf(
+  row: ServiceRow,
+  still: ServiceRow,
+  bar: TimelineBar | undefined,
+  totalMs: number,
+  columns: Columns,
+): Omit<RowView, 'selected' | 'active' | 'number'> {
+  // A time or a percent of its own column is not said twice.
+  const text = columns.time === 0 ? row.text : { ...still.text, tail: '' }
+  const building = row.percent !== null
+  const drawn =
+    columns.timeline === 0
+      ? ''
+      : building
+        ? progressBar(row.percent, columns.timeline - 2)
+        : bar === undefined
+          ? ''
+          : timelineBar(bar, totalMs, columns.timeline)
+  return {
+    glyph: row.glyph,
+    tone: row.tone,
+    name: pad(row.name, columns.name),
+    state: pad(fitText(text, columns.state), columns.state),
+    address: columns.address === 0 ? '' : pad(row.address, columns.address),
+    time: pad(timeOf(row), columns.time, 'right'),
+    bar: drawn,
+    barTone: bar?.critical === true && !building ? 'critical' : row.tone,
+  }
+}
+
+function timeOf(row: ServiceRow): string {
+  if (row.percent !== null) return `${String(row.percent)}%`
+  return row.elapsedMs === null ? '' : formatDuration(row.elapsedMs)
+}
+
+function tickOf(rows: readonly ServiceRow[], state: StackState, now: number): number | null {
+  const growing = rows.flatMap((row) => (row.ticking && row.elapsedMs !== null ? [row.elapsedMs] : []))
+  const coming = state.phase === 'comingUp' && state.upSince !== null ? [now - Date.parse(state.upSince)] : []
+  const all = [...growing, ...coming]
+  if (all.length === 0) return null
+  return Math.min(...all) < 60_000 ? 250 : 1000
+}
