@@ -91,7 +91,7 @@ async function registryAnswers(env: Environment, endpoint: EngineEndpoint): Prom
   const { createDocker } = await import('../engines/compose/docker.js')
   const { createImageEngine } = await import('../engines/images/engine.js')
   const { createRegistryProbe } = await import('../engines/images/registry.js')
-  const probe = createRegistryProbe(createImageEngine(createDocker(endpoint.host).client))
+  const probe = createRegistryProbe(createImageEngine(() => createDocker(endpoint.host).client()))
   const { answers } = await probe('postgres:17', AbortSignal.timeout(10_000))
   const root = stateRoot(env)
   const { ensurePrivateFolder } = await import('../host/project/state.js')

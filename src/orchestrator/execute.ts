@@ -8,7 +8,7 @@ import type { Clock, Engine } from './ports.js'
 import type { Store } from './store.js'
 
 export interface ExecuteOptions {
-  readonly engine: Engine
+  readonly engine: Pick<Engine, 'apply'>
   readonly store: Store
   readonly clock: Clock
   readonly project: Project

@@ -6,6 +6,7 @@ import { checkServices, closure, type EngineKind, type Project } from '../core/p
 import { chainWeights, criticalPath } from '../core/schedule.js'
 import { urlOf } from '../core/select.js'
 import { applyOperation, execute } from './execute.js'
+import { createExpectedStops, type ExpectedStops } from './expected-stops.js'
 import { syncInstances, tellEngineEvent } from './instances.js'
 import { createLogPump } from './logs.js'
 import { resolveProject } from './look.js'
@@ -55,8 +56,7 @@ class RunningSession implements Session {
   private readonly pumps: readonly Promise<void>[]
   private readonly logs
   private readonly sync
-  /** Services that devstack itself stops or recreates right now: their end is no failure. */
-  private readonly stopping = new Set<string>()
+  private readonly stops: ExpectedStops
   private project: Project | null = null
   private lastUp: UpIntent = {
     type: 'up',
@@ -66,11 +66,8 @@ class RunningSession implements Session {
     watch: false,
     freePorts: false,
   }
-  private up: {
-    readonly controller: AbortController
-    readonly done: Promise<void>
-    readonly key: string
-  } | null = null
+  private up: { readonly controller: AbortController; readonly done: Promise<void> } | null = null
+  private joinable: { readonly key: string; readonly done: Promise<void> } | null = null
   private watching: AbortController | null = null
   private queue: Promise<void> = Promise.resolve()
   private stopController: AbortController | null = null
@@ -78,6 +75,7 @@ class RunningSession implements Session {
   constructor(private readonly options: SessionOptions) {
     const { engine, clock, watcher, tree } = options
     this.store = createStore(clock)
+    this.stops = createExpectedStops(engine, this.store)
     this.logs = createLogPump(engine, this.store.emit)
     this.sync = createSync({
       engine,
@@ -147,11 +145,15 @@ class RunningSession implements Session {
     return result
   }
 
-  /** A second `up` for the same services joins the one that is under way. */
+  /** A second, equal `up` joins the one that is under way. */
   private joinUp(intent: UpIntent): Promise<void> {
     const key = JSON.stringify(intent)
-    if (this.up?.key === key) return this.up.done
-    return this.enqueue(() => this.bringUp(intent))
+    if (this.joinable?.key === key) return this.joinable.done
+    const done = this.enqueue(() => this.bringUp(intent)).finally(() => {
+      if (this.joinable?.done === done) this.joinable = null
+    })
+    this.joinable = { key, done }
+    return done
   }
 
   private async bringUp(intent: UpIntent): Promise<void> {
@@ -160,7 +162,7 @@ class RunningSession implements Session {
     this.lastUp = { ...intent, build: false }
     const work = this.upOnce(intent, signal)
     const done = work.catch(() => undefined)
-    this.up = { controller, done, key: JSON.stringify(intent) }
+    this.up = { controller, done }
     try {
       await work
     } finally {
@@ -192,10 +194,7 @@ class RunningSession implements Session {
           services,
         })),
       })
-      const recreated = steps.operations.flatMap((operation) =>
-        operation.kind === 'create' ? operation.services : [],
-      )
-      const outcome = await this.stoppingWhile(recreated, async () => this.execute(steps, project, signal))
+      const outcome = await this.execute(steps, project, signal)
       this.tellOutcome(outcome, project, Math.round(this.options.clock.monotonic() - begin))
       if (intent.watch) this.watch(project)
     } catch (error) {
@@ -220,10 +219,10 @@ class RunningSession implements Session {
     project: Project,
     signal: AbortSignal,
   ): Promise<Awaited<ReturnType<typeof execute>>> {
-    const { engine, clock, history, healthDeadlineMs } = this.options
+    const { clock, history, healthDeadlineMs } = this.options
     const weights = chainWeights(project, steps.operations.length === 0 ? {} : await history.read())
     return execute(steps, {
-      engine,
+      engine: this.stops,
       store: this.store,
       clock,
       project,
@@ -319,7 +318,7 @@ class RunningSession implements Session {
         dependsOn: [],
         force,
       }
-      await this.stoppingWhile(alive, () => this.apply(operation, this.stopController?.signal))
+      await this.apply(operation, this.stopController.signal)
     }
     this.store.emit({ type: 'stackStopped', services, removed: false })
   }
@@ -338,7 +337,7 @@ class RunningSession implements Session {
       dependsOn: [],
       volumes,
     }
-    const failure = await this.stoppingWhile(services, () => this.apply(operation))
+    const failure = await this.apply(operation)
     if (failure !== null) throw failure
     this.store.emit({ type: 'stackStopped', services, removed: true })
     await this.end(volumes ? 'down, with volumes' : 'down')
@@ -368,17 +367,12 @@ class RunningSession implements Session {
   // ---- helpers ------------------------------------------------------------------------------------------------------
 
   private apply(operation: Operation, signal: AbortSignal = this.life.signal): Promise<DevstackError | null> {
-    const { engine, clock } = this.options
-    return applyOperation(operation, { engine, store: this.store, clock, signal })
-  }
-
-  private async stoppingWhile<T>(services: readonly string[], work: () => Promise<T>): Promise<T> {
-    for (const name of services) this.stopping.add(name)
-    try {
-      return await work()
-    } finally {
-      for (const name of services) this.stopping.delete(name)
-    }
+    return applyOperation(operation, {
+      engine: this.stops,
+      store: this.store,
+      clock: this.options.clock,
+      signal,
+    })
   }
 
   private running(): readonly string[] {
@@ -407,8 +401,8 @@ class RunningSession implements Session {
         const message = `the engine does not answer: ${event.cause}`
         this.store.emit({ type: 'warned', message, hint: 'devstack doctor --fix starts it', place: null })
       } else {
-        const service = event.type === 'started' ? event.instance.service : event.service
-        tellEngineEvent(this.store, event, this.stopping.has(service))
+        const requested = event.type === 'stopped' && this.stops.take(event.instance)
+        tellEngineEvent(this.store, event, requested)
       }
     }
   }
