@@ -17,6 +17,8 @@ import type {
   BootstrapResult,
 } from '../../../src/host/bootstrap/bootstrap.js'
 import { bootstrap } from '../../../src/host/bootstrap/bootstrap.js'
+import { engineEndpoint } from '../../../src/host/bootstrap/endpoint.js'
+import { startEngine } from '../../../src/host/bootstrap/engine.js'
 import type { Machine } from '../../../src/host/bootstrap/machine.js'
 
 const fakes = fileURLToPath(new URL('../../fakes/bin', import.meta.url))
@@ -109,6 +111,15 @@ export class World {
       ...options,
       env: { ...this.env, ...env },
     })
+  }
+
+  /** Starts the engine that is there, whatever its version. */
+  async startEngine(): Promise<void> {
+    const { env } = this
+    const signal = new AbortController().signal
+    const stateDir = join(this.folder, 'devstack')
+    const endpoint = await engineEndpoint(env, signal)
+    await startEngine({ machine: debian12, endpoint, env, stateDir, signal, tell: () => undefined })
   }
 
   /** The commands that were run, with what changes from run to run left out; those that only ask are left out. */
