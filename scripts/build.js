@@ -7,6 +7,18 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { version } = JSON.parse(await readFile(`${root}package.json`, 'utf8'))
 
+/** Replaces packages by an empty module. */
+function leaveOut(names) {
+  const filter = new RegExp(`^(?:${names.map((name) => name.replaceAll('/', '\\/')).join('|')})$`)
+  return {
+    name: 'leave-out',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter }, ({ path }) => ({ path, namespace: 'left-out' }))
+      onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: 'module.exports = {}', loader: 'js' }))
+    },
+  }
+}
+
 await rm(`${root}dist`, { recursive: true, force: true })
 await build({
   absWorkingDir: root,
@@ -21,10 +33,14 @@ await build({
   keepNames: true,
   legalComments: 'linked',
   define: { 'process.env.NODE_ENV': '"production"', DEVSTACK_VERSION: JSON.stringify(version) },
-  // Optional native parts of the engine's client, for ssh endpoints: it works without.
-  external: ['cpu-features', './crypto/build/Release/sshcrypto.node', 'react-devtools-core'],
+  external: ['react-devtools-core'],
+  // Parts of the engine's client that devstack never calls, a megabyte to load: engines on other machines over ssh, and
+  // BuildKit's own session. Builds go through the command line.
+  plugins: [leaveOut(['ssh2', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs'])],
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
+  // The terminal UI sets NODE_ENV for runs from source; in the bundle it is the constant above.
+  logOverride: { 'assign-to-define': 'silent' },
   logLevel: 'warning',
 })

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { DevstackError } from '../core/error.js'
 import type { BootstrapEvent, BootstrapResult } from '../host/bootstrap/bootstrap.js'
 import { which } from '../host/bootstrap/command.js'
-import { engineEndpoint, pingEngine, requireLocal, type EngineEndpoint } from '../host/bootstrap/endpoint.js'
+import { engineEndpoint, pingEngine, requireLocal } from '../host/bootstrap/endpoint.js'
 import { stateRoot } from '../host/project/state.js'
 import type { CommandContext } from './commands.js'
 import { printError } from './io.js'
+import { imageEngine } from './stack.js'
 
 /** Whether an image registry answered when the machine was last prepared. */
 const REGISTRY_FILE = 'registry.json'
@@ -22,7 +23,7 @@ export async function prepareMachine(context: CommandContext): Promise<number | 
   const endpoint = await engineEndpoint(env)
   requireLocal(endpoint)
   const answer = await pingEngine(endpoint, env)
-  if (answer.state === 'running' && (await imageToolsSettled(env, endpoint))) return null
+  if (answer.state === 'running' && (await imageToolsSettled(env))) return null
   const result = await bringWhatLacks(context, () => undefined)
   return result.needsGroup ? runAgainInGroup() : null
 }
@@ -54,7 +55,7 @@ export async function bringWhatLacks(
   try {
     const result = await bootstrap(options)
     if (result.needsGroup) return result
-    if (await registryAnswers(io.env, result.endpoint)) return result
+    if (await registryAnswers(io.env)) return result
     const more = await bootstrap({ ...options, needsLocalImages: true })
     return { ...more, steps: mergeSteps(result.steps, more.steps) }
   } finally {
@@ -75,7 +76,7 @@ function mergeSteps(
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** The tool for local images is there, or a registry makes it needless. */
-async function imageToolsSettled(env: Environment, endpoint: EngineEndpoint): Promise<boolean> {
+async function imageToolsSettled(env: Environment): Promise<boolean> {
   if ((await which('mmdebstrap', env)) !== null) return true
   try {
     const { answers } = JSON.parse(await readFile(join(stateRoot(env), REGISTRY_FILE), 'utf8')) as {
@@ -83,15 +84,13 @@ async function imageToolsSettled(env: Environment, endpoint: EngineEndpoint): Pr
     }
     return answers
   } catch {
-    return registryAnswers(env, endpoint)
+    return registryAnswers(env)
   }
 }
 
-async function registryAnswers(env: Environment, endpoint: EngineEndpoint): Promise<boolean> {
-  const { createDocker } = await import('../engines/compose/docker.js')
-  const { createImageEngine } = await import('../engines/images/engine.js')
+async function registryAnswers(env: Environment): Promise<boolean> {
   const { createRegistryProbe } = await import('../engines/images/registry.js')
-  const probe = createRegistryProbe(createImageEngine(() => createDocker(endpoint.host).client()))
+  const probe = createRegistryProbe(await imageEngine(env))
   const { answers } = await probe('postgres:17', AbortSignal.timeout(10_000))
   const root = stateRoot(env)
   const { ensurePrivateFolder } = await import('../host/project/state.js')

@@ -4,6 +4,7 @@ import { DevstackError } from '../core/error.js'
 import type { ImageSource } from '../core/images.js'
 import type { EngineKind } from '../core/project.js'
 import type { WatchEntry } from '../core/watch.js'
+import type { ImageEngine } from '../engines/images/engine.js'
 import { claimProject, engineState } from '../host/project/claim.js'
 import { findProject, type FoundProject } from '../host/project/find.js'
 import { wantedName } from '../host/project/name.js'
@@ -56,7 +57,9 @@ export async function openStack({ io, globals }: CommandContext): Promise<StackR
 export async function createEngine(stack: StackRef, env: Environment): Promise<Engine> {
   const { createComposeEngine } = await import('../engines/compose/engine.js')
   const { engineEndpoint } = await import('../host/bootstrap/endpoint.js')
-  const { portOwner } = await import('../host/doctor/ports.js')
+  const { formatOwner, portOwner } = await import('../host/doctor/ports.js')
+  const { readHostCa } = await import('../engines/images/host-settings.js')
+  const ca = (await readHostCa(env))?.files[0]
   return createComposeEngine({
     folder: stack.folder,
     files: stack.composeFiles,
@@ -64,15 +67,25 @@ export async function createEngine(stack: StackRef, env: Environment): Promise<E
     primary: stack.primary,
     stateFolder: stack.stateFolder,
     endpoint: (await engineEndpoint(env)).host,
-    env,
+    // Builds behind a proxy that opens HTTPS need the host's certificates: compose files can name them as a build secret.
+    env: ca === undefined ? env : { CA_BUNDLE: ca, ...env },
     images: { source: stack.imageSource, recipesFolder: packagePath('compose/images') },
     watch: stack.watch,
     portOwner: async (port) => {
-      const owner = await portOwner(port)
-      return owner === null ? null : `${owner.command} (pid ${String(owner.pid)})`
+      const owner = await portOwner(port, { env })
+      return owner === null ? null : formatOwner(owner)
     },
     version,
   })
+}
+
+/** The images of the machine's engine. */
+export async function imageEngine(env: Environment): Promise<ImageEngine> {
+  const { createDocker } = await import('../engines/compose/docker.js')
+  const { createImageEngine } = await import('../engines/images/engine.js')
+  const { engineEndpoint } = await import('../host/bootstrap/endpoint.js')
+  const docker = createDocker((await engineEndpoint(env)).host)
+  return createImageEngine(() => docker.client())
 }
 
 /** A file of the installed package: the bundle lies in its `dist`. */
