@@ -7,6 +7,7 @@ import type { Component } from '../bootstrap/machine.js'
 import { componentNames, lack } from '../bootstrap/versions.js'
 import type { CheckDefinition, DoctorContext, Finding } from './check.js'
 import { fail, gib, pass, remedy, warning } from './check.js'
+import { outsideNames, resolves } from './network-checks.js'
 
 const bootstrapIt = remedy('devstack brings it', ['devstack', 'bootstrap'])
 
@@ -138,15 +139,17 @@ export const probeCheck: CheckDefinition = {
 }
 
 async function lookOutside(context: DoctorContext, image: string, folder: string): Promise<Finding> {
-  const address = (await context.info())?.IndexServerAddress ?? ''
   const works = `a container of ${image} runs and reads a folder of this machine`
-  if (!URL.canParse(address)) return pass(works)
-  const { hostname } = new URL(address)
-  const result = await runProbe(context, image, ['getent', 'hosts', hostname], folder)
+  const names = await outsideNames(context)
+  const known = await Promise.all(names.map(resolves))
+  // What this machine cannot look up either says nothing about containers.
+  const name = names.find((_, index) => known[index] === true)
+  if (name === undefined) return pass(works)
+  const result = await runProbe(context, image, ['getent', 'hosts', name], folder)
   // 127: the image has no such program, which says nothing.
   if (result.ok || result.exitCode === 127) return pass(works)
   return warning(
-    `${works}, but it cannot look up ${hostname}: builds may not reach package registries`,
+    `${works}, but it cannot look up ${name}: builds may not reach package registries`,
     remedy('see "dns" in /etc/docker/daemon.json'),
   )
 }

@@ -2,7 +2,8 @@ import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import { rootCertificates } from 'node:tls'
 import type { Environment } from '../bootstrap/command.js'
-import type { CheckDefinition, Finding } from './check.js'
+import { run } from '../bootstrap/command.js'
+import type { CheckDefinition, DoctorContext, Finding } from './check.js'
 import { fail, pass, remedy, warning } from './check.js'
 
 /** Where programs are told of certificates. */
@@ -39,20 +40,50 @@ export const networkChecks: readonly CheckDefinition[] = [
   {
     category: 'network',
     name: 'names',
-    look: async ({ info }) => {
-      // The engine itself says which registry it asks by default.
-      const address = (await info())?.IndexServerAddress
-      if (address === undefined || !URL.canParse(address)) return null
-      const { hostname } = new URL(address)
-      const found = await lookup(hostname).catch((error: unknown) => error as NodeJS.ErrnoException)
-      if ('address' in found) return pass(`${hostname} resolves`)
+    look: async (context) => {
+      const names = await outsideNames(context)
+      const silent = await asyncFilter(names, async (name) => !(await resolves(name)))
+      if (names.length === 0) return null
+      if (silent.length === 0) return pass(`${names.join(', ')} resolve`)
       return warning(
-        `${hostname} does not resolve (${found.code ?? found.message})`,
-        remedy('see /etc/resolv.conf; without a registry, images are made here'),
+        `${silent.join(', ')} ${silent.length === 1 ? 'does' : 'do'} not resolve`,
+        remedy('see /etc/resolv.conf; without an image registry, images are made here'),
       )
     },
   },
 ]
+
+/** Machines outside that a stack is made from: the engine's own registry and the package mirrors that apt is set to. */
+export async function outsideNames({ env, signal, info }: DoctorContext): Promise<readonly string[]> {
+  const argv = [
+    'apt-get',
+    'indextargets',
+    '--no-release-info',
+    '--format',
+    '$(REPO_URI)',
+    'Created-By: Packages',
+  ]
+  const { stdout } = await run(argv, { env, signal, timeoutMs: 10_000 })
+  const addresses = [(await info())?.IndexServerAddress ?? '', ...stdout.split('\n')]
+  const names = addresses.flatMap((address) => (URL.canParse(address) ? [new URL(address).hostname] : []))
+  return [...new Set(names)].filter((name) => name !== '').slice(0, 3)
+}
+
+/** True where this machine can look the name up. */
+export async function resolves(name: string): Promise<boolean> {
+  return lookup(name).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function asyncFilter<T>(
+  values: readonly T[],
+  keep: (value: T) => Promise<boolean>,
+): Promise<readonly T[]> {
+  const kept = await Promise.all(values.map(keep))
+  return values.filter((_, index) => kept[index] === true)
+}
 
 /** Every file that a certificate variable names has to be there and hold certificates. */
 export async function judgeCertificates(env: Environment): Promise<Finding> {
