@@ -1,7 +1,7 @@
 // Bundles the command line into dist/, so that it starts fast: each verb and each heavy library is a chunk that is loaded
 // where it is used. `dist/main.js` is the command, `dist/session.js` the session's process.
 import { build } from 'esbuild'
-import { readFile, rm } from 'node:fs/promises'
+import { readFile, rename, rm } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -19,11 +19,12 @@ function leaveOut(names) {
   }
 }
 
-await rm(`${root}dist`, { recursive: true, force: true })
+// Built beside, then swapped: a build that fails, and one that is interrupted, leave the last good one in place.
+await rm(`${root}dist.new`, { recursive: true, force: true })
 await build({
   absWorkingDir: root,
   entryPoints: { main: 'src/cli/entry.ts', session: 'src/cli/session-main.ts' },
-  outdir: 'dist',
+  outdir: 'dist.new',
   bundle: true,
   splitting: true,
   format: 'esm',
@@ -44,3 +45,9 @@ await build({
   logOverride: { 'assign-to-define': 'silent' },
   logLevel: 'warning',
 })
+await rm(`${root}dist.old`, { recursive: true, force: true })
+await rename(`${root}dist`, `${root}dist.old`).catch((error) => {
+  if (error.code !== 'ENOENT') throw error
+})
+await rename(`${root}dist.new`, `${root}dist`)
+await rm(`${root}dist.old`, { recursive: true, force: true })

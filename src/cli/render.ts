@@ -82,6 +82,7 @@ async function work(client: SessionClient, options: RenderOptions, ending: () =>
       await client.send(options.intent)
     } catch (error) {
       if (!(error instanceof DevstackError)) throw error
+      if (error.code === 'SESSION_LOST' && !ending()) throw error
       // The session has told it as an Event, which the renderer shows. A signal that came first decides the exit code.
       return ending() ? never : exitCodeOf(error.code)
     }
