@@ -12,7 +12,8 @@ export async function packFiles(
   owner: Owner,
   signal: AbortSignal,
 ): Promise<{ readonly tar: Buffer; readonly bytes: number }> {
-  const { pack } = await import('tar-stream')
+  // CommonJS: only `default` is there in the bundle, too.
+  const { pack } = (await import('tar-stream')).default
   const tar = pack()
   const chunks: Buffer[] = []
   tar.on('data', (chunk) => chunks.push(chunk as Buffer))

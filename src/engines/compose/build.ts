@@ -1,12 +1,23 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { DevstackError } from '../../core/error.js'
 import type { ImageChoice } from '../../core/images.js'
 import type { ApplyContext } from '../../orchestrator/ports.js'
+import { withoutSyntax } from '../images/dockerfile.js'
+import { encodeManifest } from '../images/manifest.js'
+import { shortReference } from '../images/reference.js'
 import { projectArguments } from './arguments.js'
+import { readBuild } from './build-inputs.js'
+import type { BuildSource } from './build-inputs.js'
 import { createBuildReader } from './build-output.js'
 import { explainEngineText } from './docker.js'
+import { indexImages } from './image-index.js'
+import { LABEL } from './labels.js'
 import type { EngineContext } from './options.js'
+import { formatFragment } from './override.js'
 import type { Resolved } from './resolve.js'
 import { runCompose } from './run.js'
+import { readIfThere, writeIfChanged } from './state.js'
 
 /** Builds one service's image through Compose; on abort the build's whole process group ends. */
 export async function buildService(
@@ -15,8 +26,11 @@ export async function buildService(
   service: string,
   run: ApplyContext,
 ): Promise<void> {
+  const { signal } = run
+  const source = await readBuild(resolved.model, resolved.resolution.project, service, signal)
+  const fragment = await writeFragment(context, resolved, service, source, run)
   const argv = [
-    ...projectArguments(context, resolved.profiles, true),
+    ...projectArguments(context, resolved.profiles, [fragment]),
     'build',
     '--progress',
     'plain',
@@ -26,7 +40,7 @@ export async function buildService(
   const reader = createBuildReader()
   const { exitCode, lastLines } = await runCompose(context, {
     argv,
-    signal: run.signal,
+    signal,
     output: (line) => {
       run.output(line)
       const progress = reader.read(line)
@@ -34,6 +48,78 @@ export async function buildService(
     },
   })
   if (exitCode !== 0) throw buildFailed(service, reader.failure(), lastLines)
+}
+
+/**
+ * What the build gets beyond the project's files: its bases as named contexts, and the labels that tell later runs what it
+ * was made of. Kept apart from the override file, since it changes with every edit of a source.
+ */
+async function writeFragment(
+  context: EngineContext,
+  { images }: Resolved,
+  service: string,
+  source: BuildSource,
+  run: ApplyContext,
+): Promise<string> {
+  const present = indexImages(await context.images.engine.images(run.signal))
+  const replaced = images.choices.filter(
+    ({ wanted, ref, services }) =>
+      services.includes(service) && wanted !== ref && source.bases.some((base) => base.ref === wanted),
+  )
+  const contexts = replaced.map(({ wanted, ref }) => [contextName(wanted), `docker-image://${ref}`] as const)
+  const manifest = source.manifest === null ? null : encodeManifest(source.manifest)
+  if (manifest?.label === null) {
+    run.emit({
+      type: 'warned',
+      message: `${service}: files that are deleted here stay in its container: ${manifest.reason}`,
+      hint: 'leave out in .dockerignore what the image does not need',
+      place: null,
+    })
+  }
+  const build = {
+    ...(contexts.length === 0 ? {} : { additional_contexts: Object.fromEntries(contexts) }),
+    ...(await plainDockerfile(context, service, source, run.signal)),
+    labels: {
+      [LABEL.build]: source.hash(images.choices, present),
+      ...(manifest?.label == null ? {} : { [LABEL.manifest]: manifest.label }),
+    },
+  }
+  const file = join(context.options.stateFolder, `build-${service}.yaml`)
+  await writeIfChanged(file, formatFragment(service, { build }), await readIfThere(file))
+  return file
+}
+
+/** As BuildKit looks a base up: the short form, without the tag that goes without saying. */
+function contextName(ref: string): string {
+  return shortReference(ref).replace(/:latest$/, '')
+}
+
+/**
+ * A `# syntax=` line has BuildKit fetch its frontend from a registry; where none answers the one it brings along must do,
+ * and reads a copy of the Dockerfile without the line.
+ */
+async function plainDockerfile(
+  context: EngineContext,
+  service: string,
+  source: BuildSource,
+  signal: AbortSignal,
+): Promise<{ readonly dockerfile?: string; readonly dockerfile_inline?: string }> {
+  const { syntax, text, dockerfile } = source
+  if (syntax === null || text === null || context.options.images.source === 'registry') return {}
+  if (context.options.images.source === 'auto') {
+    const images = indexImages(await context.images.engine.images(signal))
+    if (images.find(syntax.ref) !== undefined) return {}
+    if ((await (await context.images.probe())(syntax.ref, signal)).answers) return {}
+  }
+  if (dockerfile === null) return { dockerfile_inline: withoutSyntax(text) }
+  const folder = join(context.options.stateFolder, 'dockerfiles')
+  const copy = join(folder, service)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await writeFile(copy, withoutSyntax(text), { mode: 0o600 })
+  // The Dockerfile's own ignore file lies beside it.
+  const ignore = await readFile(`${dockerfile}.dockerignore`).catch(() => null)
+  if (ignore !== null) await writeFile(`${copy}.dockerignore`, ignore, { mode: 0o600 })
+  return { dockerfile: copy }
 }
 
 function buildFailed(
@@ -44,8 +130,8 @@ function buildFailed(
   const known = explainEngineText(lastLines.join('\n'))
   if (known?.code === 'DISK_FULL') return known
   const last = failure.lines.length > 0 ? failure.lines : lastLines.slice(-10)
-  const step = failure.step === null ? '' : ` at ${failure.step}`
-  return new DevstackError('BUILD_FAILED', `the image of ${service} could not be built: it failed${step}`, {
+  const step = failure.step === null ? '' : `, at ${failure.step}`
+  return new DevstackError('BUILD_FAILED', `the image of ${service} could not be built${step}`, {
     cause: last.join('\n'),
     hint: `mend it, then: devstack rebuild ${service}`,
   })
@@ -57,42 +143,16 @@ export async function pullImage(
   choice: ImageChoice,
   run: ApplyContext,
 ): Promise<void> {
-  const layers = new Map<string, boolean>()
-  const { exitCode, lastLines } = await runCompose(context, {
-    argv: ['docker', 'pull', '--', choice.ref],
-    signal: run.signal,
-    output: (line) => {
-      run.output(line)
-      const layer = /^([0-9a-f]{12}): (.*)$/.exec(line)
-      if (layer === null) return
-      layers.set(layer[1] ?? '', /^(Pull complete|Already exists)/.test(layer[2] ?? ''))
-      const done = [...layers.values()].filter(Boolean).length
-      const percent = Math.floor((100 * done) / layers.size)
-      run.progress({
-        text: 'pulling',
-        step: done,
-        steps: layers.size,
-        percent,
-        bytes: null,
-        totalBytes: null,
-      })
-    },
-  })
-  if (exitCode === 0) return
-  const text = lastLines.join('\n')
-  throw (
-    explainEngineText(text) ??
-    new DevstackError('PULL_FAILED', `${choice.ref} could not be pulled`, {
-      cause: text,
-      hint: 'is the name right, the registry reachable, the login valid? Without a registry: images: { source: local } in devstack.yaml',
-    })
-  )
+  const { pullImage: pull } = await import('../images/pull.js')
+  await pull(choice.ref, await context.images.run(), run)
 }
 
+/** Builds an image from its recipe, with its base where that is missing. */
 export async function buildImage(
-  _context: EngineContext,
+  context: EngineContext,
   choice: ImageChoice,
-  _run: ApplyContext,
+  run: ApplyContext,
 ): Promise<void> {
-  await Promise.reject(new DevstackError('IMAGE_UNAVAILABLE', `no recipe for ${choice.wanted}`))
+  if (choice.recipe === null) throw new Error(`${choice.ref} has no recipe`)
+  await (await context.images.builder()).build(choice.recipe, run)
 }

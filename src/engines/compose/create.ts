@@ -18,7 +18,7 @@ export async function create(
 ): Promise<void> {
   await repairLeftOvers(context, run)
   const argv = [
-    ...projectArguments(context, resolved.profiles, true),
+    ...projectArguments(context, resolved.profiles, []),
     'create',
     '--no-build',
     '--pull',

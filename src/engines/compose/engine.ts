@@ -6,6 +6,7 @@ import { createDocker } from './docker.js'
 import { readEvents } from './events.js'
 import { watchContainers } from './event-stream.js'
 import { execInService } from './exec.js'
+import { createImageKit } from './image-kit.js'
 import { readLogs } from './logs.js'
 import { readManifest } from './manifest.js'
 import { observe } from './observe.js'
@@ -25,7 +26,8 @@ export function createComposeEngine(options: ComposeEngineOptions): Engine {
   )
   const docker = createDocker(options.endpoint)
   const deliverer = createDeliverer(docker)
-  const context: EngineContext = { options, docker, command, deliverer }
+  const images = createImageKit(options, docker)
+  const context: EngineContext = { options, docker, command, deliverer, images }
   const project = options.projectName
   const usage = createUsageReader(docker)
   let resolved: Resolved | null = null
@@ -35,7 +37,7 @@ export function createComposeEngine(options: ComposeEngineOptions): Engine {
       resolved = await resolve(context, request, emit, signal)
       return resolved.resolution
     },
-    observe: (signal) => observe(docker, project, signal),
+    observe: (signal) => observe(context, signal),
     apply: (operation, run) => apply(context, resolved, operation, run),
     deliver: deliverer.deliver,
     manifest: (instance, signal) => readManifest(docker, resolved, instance, signal),

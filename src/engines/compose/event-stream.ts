@@ -16,6 +16,9 @@ export type StreamItem =
   | { readonly type: 'connected' }
   | { readonly type: 'lost'; readonly cause: string }
 
+// Only these: each health check makes three events about a process, and every event carries all labels.
+const ACTIONS: readonly string[] = ['start', 'unpause', 'oom', 'die', 'health_status', 'destroy']
+
 const FIRST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 2000
 
@@ -78,7 +81,7 @@ async function open(
   signal: AbortSignal,
 ): Promise<NodeJS.ReadableStream> {
   const client = await docker.client()
-  const filters = { ...labelFilter(`${LABEL.project}=${project}`), type: ['container'] }
+  const filters = { ...labelFilter(`${LABEL.project}=${project}`), type: ['container'], event: ACTIONS }
   // The client library's types know only whole seconds; the engine takes `seconds.nanoseconds`.
   const options = { filters, since, abortSignal: signal } as unknown as Dockerode.GetEventsOptions
   return await client.getEvents(options)

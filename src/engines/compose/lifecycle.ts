@@ -147,7 +147,7 @@ export async function remove(
   const hooked = Object.values(resolved?.model.services ?? {}).some(needsComposeLifecycle)
   // Without files Compose finds everything by label: services of other profiles, and of a file that is broken by now.
   const project = hooked
-    ? projectArguments(context, ['*'], true)
+    ? projectArguments(context, ['*'], [])
     : [
         ...context.command.compose,
         '--project-name',
@@ -180,7 +180,7 @@ async function composeVerb(
   services: readonly string[],
   run: ApplyContext,
 ): Promise<void> {
-  const argv = [...projectArguments(context, resolved?.profiles ?? [], true), ...verb, '--', ...services]
+  const argv = [...projectArguments(context, resolved?.profiles ?? [], []), ...verb, '--', ...services]
   const { exitCode, lastLines } = await runCompose(context, { argv, signal: run.signal, output: run.output })
   if (exitCode === 0) return
   const cause = composeMessage(lastLines.join('\n'))

@@ -1,19 +1,41 @@
-import type { Instance } from '../../core/project.js'
+import { resolve } from 'node:path'
+import type { Instance, Service } from '../../core/project.js'
+import { delivers, ruleFor, targetOf } from '../../core/update.js'
+import { decodeManifest } from '../images/manifest.js'
+import type { Manifest } from '../images/manifest.js'
 import type { Docker } from './docker.js'
 import { LABEL } from './labels.js'
 import type { Resolved } from './resolve.js'
 
+/** The Manifest of an instance's image, with the paths that its files have in the container. */
 export async function readManifest(
   docker: Docker,
-  _resolved: Resolved | null,
+  resolved: Resolved | null,
   instance: Instance,
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, string>> | null> {
-  const image = await docker.get<{ Config?: { Labels?: Record<string, string> } }>(
-    `/images/${instance.imageId}/json`,
+  const service = resolved?.resolution.project.services[instance.service]
+  const path = `/images/${encodeURIComponent(instance.imageId)}/json`
+  const image = await docker.get<{ readonly Config?: { readonly Labels?: Record<string, string> | null } }>(
+    path,
     {},
     signal,
   )
-  const text = image.Config?.Labels?.[LABEL.manifest]
-  return text === undefined ? null : (JSON.parse(text) as Record<string, string>)
+  const label = image.Config?.Labels?.[LABEL.manifest]
+  const manifest = label === undefined ? null : decodeManifest(label)
+  return service === undefined || manifest === null ? null : toTargets(service, manifest)
+}
+
+/** Only files that a delivering rule covers; the first rule that covers a path decides, as when it is watched. */
+export function toTargets(service: Service, manifest: Manifest): Readonly<Record<string, string>> {
+  const context = service.build?.context ?? '/'
+  return Object.fromEntries(
+    Object.entries(manifest).flatMap(([path, hash]) => {
+      const source = resolve(context, path)
+      const rule = ruleFor(service, source)
+      if (rule === null || !delivers(rule.action)) return []
+      const target = targetOf(rule, source)
+      return target === null ? [] : [[target, hash]]
+    }),
+  )
 }

@@ -4,6 +4,7 @@ import type { Docker } from './docker.js'
 import { indexImages } from './image-index.js'
 import type { ImageIndex } from './image-index.js'
 import { isInstance, isLeftOver, LABEL } from './labels.js'
+import type { EngineContext } from './options.js'
 
 /** A container as the list call tells it. */
 export interface ListedContainer {
@@ -44,11 +45,13 @@ export interface InspectedContainer {
 }
 
 /** What runs of the project now: one list of containers, one of images, one inspect a container. */
-export async function observe(docker: Docker, project: string, signal: AbortSignal): Promise<ObservedState> {
-  const [containers, images] = await Promise.all([
-    listContainers(docker, project, signal),
-    indexImages(docker, signal),
+export async function observe(context: EngineContext, signal: AbortSignal): Promise<ObservedState> {
+  const { docker, options } = context
+  const [containers, present] = await Promise.all([
+    listContainers(docker, options.projectName, signal),
+    context.images.engine.images(signal),
   ])
+  const images = indexImages(present)
   const inspected = await Promise.all(containers.map(({ Id }) => inspect(docker, Id, signal)))
   const instances = inspected
     .filter((container) => container !== null)
@@ -87,7 +90,7 @@ export function toInstance(container: InspectedContainer, images: ImageIndex | n
   const { State: state, Config: config } = container
   const name = container.Name.replace(/^\//, '')
   const ended = state.Status === 'exited' || state.Status === 'dead'
-  const own = images?.byId.get(container.Image)
+  const own = images?.find(container.Image)
   return {
     id: container.Id,
     service: config.Labels[LABEL.service] ?? '',

@@ -3,6 +3,7 @@ import type { WatchEntry } from '../../core/watch.js'
 import type { Command } from './command.js'
 import type { Deliverer } from './deliver.js'
 import type { Docker } from './docker.js'
+import type { ImageKit } from './image-kit.js'
 
 /** What the Compose engine must know; everything comes from the command line's side. */
 export interface ComposeEngineOptions {
@@ -40,4 +41,5 @@ export interface EngineContext {
   readonly docker: Docker
   readonly command: Command
   readonly deliverer: Deliverer
+  readonly images: ImageKit
 }

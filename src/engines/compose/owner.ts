@@ -45,7 +45,8 @@ function isNumber(text: string): boolean {
 async function readText(docker: Docker, id: string, path: string, signal: AbortSignal): Promise<string> {
   try {
     const stream = await (await docker.client()).getContainer(id).getArchive({ path, abortSignal: signal })
-    const { extract } = await import('tar-stream')
+    // CommonJS: only `default` is there in the bundle, too.
+    const { extract } = (await import('tar-stream')).default
     const tar = extract()
     stream.pipe(tar)
     let text = ''

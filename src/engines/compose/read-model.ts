@@ -49,7 +49,7 @@ async function readConfig(
   profiles: readonly string[],
   signal: AbortSignal,
 ): Promise<{ readonly model: ComposeModel; readonly stderr: string }> {
-  const argv = [...projectArguments(context, profiles, false), 'config', '--format', 'json']
+  const argv = [...projectArguments(context, profiles, null), 'config', '--format', 'json']
   const outcome = await context.command.read(argv, context.options.folder, signal)
   if (outcome.exitCode !== 0) throw await explainConfig(context, outcome)
   return { model: JSON.parse(outcome.stdout) as ComposeModel, stderr: outcome.stderr }

@@ -20,6 +20,7 @@ import type { ServiceOverride } from './override.js'
 import { settlePorts } from './ports.js'
 import type { PortHolder, SettledPorts } from './ports.js'
 import { readModel } from './read-model.js'
+import type { ReadModel } from './read-model.js'
 import { readIfThere, writeIfChanged } from './state.js'
 import { readVolumes } from './volumes.js'
 import { emitComposeWarnings, worktreeWarnings } from './warnings.js'
@@ -44,20 +45,27 @@ export async function resolve(
   const before = await readIfThere(file)
   // Most runs change nothing: the hashes are asked for with the last override while the files are read.
   const early = before === null ? null : settled(readHashes(context, request.profiles, signal))
-  const { model, profiles, stderr, extensions, locate } = await readModel(context, request, signal)
-  emitComposeWarnings(stderr, emit)
-  const requested = requestedServices(model, request.services)
-  const state = await engine()
-  const images = await chooseProjectImages(context, model, state.images, request.purpose, emit, signal)
-  const holders = portHolders(state.running, context)
-  const { freePorts, purpose } = request
+  const read = await readModel(context, request, signal)
+  const { model, profiles } = read
+  emitComposeWarnings(read.stderr, emit)
+  const { purpose } = request
+  const services = requestedServices(model, request.services)
+  const { running, present } = await engine()
+  const draft = toProject(context, read, {}, emit)
+  const images = await chooseProjectImages(
+    context,
+    { model, project: draft, present, services, purpose },
+    signal,
+  )
+  const holders = portHolders(running, context)
   const ports = await settlePorts(
-    { model, services: requested, holders, freePorts, purpose },
+    { model, services, holders, freePorts: request.freePorts, purpose },
     context.options,
     emit,
   )
-  if (!context.options.primary) warnAboutWorktree(model, locate, emit)
-  const volumeLabels = await readVolumes(context, model, images, signal)
+  if (!context.options.primary) warnAboutWorktree(read, emit)
+  const { choices } = images
+  const volumeLabels = await readVolumes(context, { model, choices, present, services, purpose }, signal)
   const text = formatOverride({
     services: overrides(model, images, ports),
     volumeLabels,
@@ -70,28 +78,48 @@ export async function resolve(
     asked ? early : null,
     signal,
   )
-  const { project, problems, warnings } = projectFromCompose(withPorts(model, ports), {
-    name: context.options.projectName,
-    engine: 'compose',
-    folder: context.options.folder,
-    files: context.options.files,
-    configHashes: hashes,
-    buildHashes: images.buildHashes,
-    images: images.refs,
-    imageHealthChecks: images.healthChecks,
-    watch: context.options.watch ?? {},
-    extensions,
-    locate,
-  })
-  if (problems.length > 0)
-    throw new DevstackError('CONFIG_INVALID', 'the project makes no sense', { problems })
-  for (const { message, hint, at } of warnings) emit({ type: 'warned', message, hint, place: at })
+  const project = toProject(context, read, { hashes, images, ports }, null)
   return {
-    resolution: { project, images: images.choices, builtHashes: builtHashes(project, state.images) },
+    resolution: { project, images: choices, builtHashes: builtHashes(project, present) },
     model,
     profiles,
     images,
   }
+}
+
+/** What was decided after the files were read. */
+interface Decisions {
+  readonly hashes?: Readonly<Record<string, string>>
+  readonly images?: ProjectImages
+  readonly ports?: SettledPorts
+}
+
+/** The project without the decisions first, for its watch rules; then with them. Tells warnings where `emit` is given. */
+function toProject(
+  context: EngineContext,
+  read: ReadModel,
+  { hashes, images, ports }: Decisions,
+  emit: Emit | null,
+): Project {
+  const { options } = context
+  const { project, problems, warnings } = projectFromCompose(withPorts(read.model, ports ?? {}), {
+    name: options.projectName,
+    engine: 'compose',
+    folder: options.folder,
+    files: options.files,
+    configHashes: hashes ?? {},
+    buildHashes: images?.buildHashes ?? {},
+    images: images?.refs ?? {},
+    imageHealthChecks: images?.healthChecks ?? {},
+    watch: options.watch ?? {},
+    extensions: read.extensions,
+    locate: read.locate,
+  })
+  if (problems.length > 0) {
+    throw new DevstackError('CONFIG_INVALID', 'the project makes no sense', { problems })
+  }
+  for (const { message, hint, at } of warnings) emit?.({ type: 'warned', message, hint, place: at })
+  return project
 }
 
 /** Lets a promise run on while others are awaited: its failure is thrown where it is asked for, never unhandled. */
@@ -102,15 +130,15 @@ function settled<T>(promise: Promise<T>): () => Promise<T> {
 
 interface EngineState {
   readonly running: readonly ListedContainer[]
-  readonly images: ImageIndex
+  readonly present: ImageIndex
 }
 
-async function readEngine({ docker }: EngineContext, signal: AbortSignal): Promise<EngineState> {
-  const [running, images] = await Promise.all([
+async function readEngine({ docker, images }: EngineContext, signal: AbortSignal): Promise<EngineState> {
+  const [running, present] = await Promise.all([
     docker.get<readonly ListedContainer[]>('/containers/json', {}, signal),
-    indexImages(docker, signal),
+    images.engine.images(signal),
   ])
-  return { running, images }
+  return { running, present: indexImages(present) }
 }
 
 function portHolders(running: readonly ListedContainer[], context: EngineContext): readonly PortHolder[] {
@@ -146,7 +174,7 @@ function overrides(
   return Object.fromEntries(
     Object.entries(servicesOf(model)).map(([name]) => [
       name,
-      { image: images.refs[name], build: images.builds[name], ports: ports[name] },
+      { image: images.refs[name], ports: ports[name] },
     ]),
   )
 }
@@ -158,11 +186,7 @@ function ownLabels(context: EngineContext): Readonly<Record<string, string>> {
   }
 }
 
-function warnAboutWorktree(
-  model: ComposeModel,
-  locate: Awaited<ReturnType<typeof readModel>>['locate'],
-  emit: Emit,
-): void {
+function warnAboutWorktree({ model, locate }: ReadModel, emit: Emit): void {
   for (const { path, message } of worktreeWarnings(model)) {
     emit({
       type: 'warned',
@@ -201,7 +225,7 @@ async function readHashes(
   profiles: readonly string[],
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const argv = [...projectArguments(context, profiles, true), 'config', '--hash', '*']
+  const argv = [...projectArguments(context, profiles, []), 'config', '--hash', '*']
   return await context.command.read(argv, context.options.folder, signal)
 }
 
