@@ -80,7 +80,7 @@ write_text() {
   printf '%s' "$1"
 }
 
-# The message the launcher would send; see build/WriteServerArgs.java.
+# The message the launcher would send; see tools/WriteServerArgs.java.
 write_message() {
   local name
   settings[node.name]=${settings[node.name]:-$HOSTNAME}
