@@ -14,7 +14,10 @@ function leaveOut(names) {
     name: 'leave-out',
     setup({ onResolve, onLoad }) {
       onResolve({ filter }, ({ path }) => ({ path, namespace: 'left-out' }))
-      onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: 'module.exports = {}', loader: 'js' }))
+      onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({
+        contents: 'module.exports = {}',
+        loader: 'js',
+      }))
     },
   }
 }

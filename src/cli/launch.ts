@@ -15,13 +15,14 @@ export interface Joined {
   readonly started: boolean
 }
 
-/** Joins the stack's session, or starts one as a process of its own and joins that. */
+/** Joins the stack's session, or starts one as a process of its own and joins that. `fromStart`: hear a new one's first Events. */
 export async function ensureSession(
   stack: StackRef,
   env: Readonly<Record<string, string | undefined>>,
+  fromStart: boolean,
 ): Promise<Joined> {
   for (let started = false; ;) {
-    const client = await connectSession(stack.socketPath)
+    const client = await connectSession(stack.socketPath, fromStart)
     if (client?.hello.lasting === true) return { client, started }
     if (client !== null) {
       // Another command acts on the stack right now.

@@ -8,9 +8,13 @@ export type StoreListener = (event: Event, state: StackState) => void
 export interface Store {
   readonly emit: Emit
   getState(): StackState
+  /** Every Event so far while they are few, so that who started the session hears its beginning; null later. */
+  beginning(): readonly Event[] | null
   /** The listener hears every Event after the call. Returns the way to stop. */
   subscribe(listener: StoreListener): () => void
 }
+
+const BEGINNING = 100
 
 /** First-in first-out: an Event that a listener emits is dispatched after the one that it hears. */
 export function createStore(clock: Clock): Store {
@@ -18,11 +22,13 @@ export function createStore(clock: Clock): Store {
   let seq = 0
   let dispatching = false
   const queue: Event[] = []
+  const first: Event[] = []
   const listeners = new Set<StoreListener>()
 
   const drain = (): void => {
     for (let event = queue.shift(); event !== undefined; event = queue.shift()) {
       state = reduce(state, event)
+      if (first.length < BEGINNING) first.push(event)
       for (const listener of listeners) listener(event, state)
     }
   }
@@ -40,6 +46,7 @@ export function createStore(clock: Clock): Store {
       }
     },
     getState: () => state,
+    beginning: () => (state.seq <= BEGINNING ? first : null),
     subscribe(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)

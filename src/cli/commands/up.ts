@@ -23,10 +23,12 @@ export async function up(
   options: UpOptions,
 ): Promise<number> {
   const ui = chooseUi(options.ui, context, options.detach === true)
+  // Loaded while the session's process starts: it is the slowest part of the first frame.
+  const renderer = ui === 'tui' ? import('../render-terminal.js') : Promise.resolve(null)
   const stack = await openStack(context)
   const elsewhere = await prepareMachine(context)
   if (elsewhere !== null) return elsewhere
-  const { client, started } = await ensureSession(stack, context.io.env)
+  const { client, started } = await ensureSession(stack, context.io.env, ui === 'json')
   const intent: Intent = {
     type: 'up',
     services,
@@ -35,6 +37,7 @@ export async function up(
     watch: options.watch,
     freePorts: options.freePorts === true,
   }
+  await renderer
   const code = await renderUntil(context, client, {
     ui,
     mode: options.detach === true ? 'detach' : 'up',

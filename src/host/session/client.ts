@@ -32,14 +32,15 @@ export async function connects(path: string): Promise<boolean> {
 }
 
 /**
- * Joins the session on a socket; null where none listens.
+ * Joins the session on a socket; null where none listens. `fromStart`: the first listener hears a young session's Events
+ * from number 1.
  * @throws DevstackError UNSUPPORTED where it speaks another protocol, SESSION_LOST where it hangs up or does not answer.
  */
-export async function connectSession(path: string): Promise<SessionClient | null> {
+export async function connectSession(path: string, fromStart = false): Promise<SessionClient | null> {
   const socket = await open(path)
   if (socket === null) return null
   const client = new Connection(socket)
-  await client.start()
+  await client.start(fromStart)
   return client
 }
 
@@ -67,6 +68,8 @@ class Connection implements SessionClient {
   private readonly waiters = new Map<number, Waiter>()
   private readonly greeted = Promise.withResolvers<void>()
   private readonly subscribed = Promise.withResolvers<void>()
+  /** Events from the start that wait for the first listener; null where nobody asked for them, or they were heard. */
+  private unheard: Event[] | null = null
   private lastId = 0
 
   constructor(private readonly socket: Socket) {
@@ -87,7 +90,7 @@ class Connection implements SessionClient {
     readMessages(socket, (message) => this.receive(message as ServerMessage))
   }
 
-  async start(): Promise<void> {
+  async start(fromStart: boolean): Promise<void> {
     const timer = setTimeout(() => this.socket.destroy(), ANSWER_TIMEOUT_MS)
     try {
       await this.greeted.promise
@@ -96,7 +99,8 @@ class Connection implements SessionClient {
         throw otherProtocol(this.hello)
       }
       this.lastId += 1
-      writeMessage(this.socket, { id: this.lastId, subscribe: true })
+      if (fromStart) this.unheard = []
+      writeMessage(this.socket, { id: this.lastId, subscribe: true, fromStart })
       await this.subscribed.promise
     } finally {
       clearTimeout(timer)
@@ -114,6 +118,9 @@ class Connection implements SessionClient {
 
   subscribe(listener: ClientListener): () => void {
     this.listeners.add(listener)
+    const unheard = this.unheard ?? []
+    this.unheard = null
+    for (const event of unheard) this.tell(event)
     return () => this.listeners.delete(listener)
   }
 
@@ -128,6 +135,12 @@ class Connection implements SessionClient {
 
   close(): void {
     this.socket.end()
+  }
+
+  private tell(event: Event): void {
+    if (this.current === null) return
+    this.current = reduce(this.current, event)
+    for (const listener of this.listeners) listener(event, this.current)
   }
 
   private async ask(question: object): Promise<ServerMessage> {
@@ -146,12 +159,13 @@ class Connection implements SessionClient {
     } else if ('snapshot' in message) {
       this.snapshot = message.snapshot
       this.current = message.snapshot.state
+      if (this.unheard !== null) this.unheard = []
       this.subscribed.resolve()
       for (const listener of this.listeners) listener(null, this.current)
     } else if ('event' in message) {
       if (this.current === null) return
-      this.current = reduce(this.current, message.event)
-      for (const listener of this.listeners) listener(message.event, this.current)
+      if (this.unheard === null) this.tell(message.event)
+      else this.unheard.push(message.event)
     } else if (!('accepted' in message)) {
       const waiter = this.waiters.get(message.id)
       this.waiters.delete(message.id)

@@ -33,8 +33,8 @@ export type ServerMessage =
   | { readonly id: number; readonly error: ErrorInfo }
 
 export type ClientMessage =
-  /** Asks for a snapshot and for the Events after it. */
-  | { readonly id: number; readonly subscribe: true }
+  /** Asks for a snapshot and for the Events after it; `fromStart`: for all Events, where the session is young enough. */
+  | { readonly id: number; readonly subscribe: true; readonly fromStart?: boolean }
   /** Answered by `accepted`, then by `done` or `error`. */
   | { readonly id: number; readonly intent: Intent }
   /** CPU and memory of the running instances. */

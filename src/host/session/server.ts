@@ -2,6 +2,7 @@ import { chmod, mkdir, unlink } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { DevstackError } from '../../core/error.js'
+import { initialState } from '../../core/state.js'
 import type { Session } from '../../orchestrator/session.js'
 import type { InstanceUsage } from '../../orchestrator/ports.js'
 import { connects } from './client.js'
@@ -108,7 +109,7 @@ class Client {
     if (typeof message !== 'object' || message === null || typeof message.id !== 'number') {
       this.socket.destroy()
     } else if ('subscribe' in message) {
-      this.subscribe()
+      this.subscribe(message.fromStart === true)
     } else if ('usage' in message) {
       this.track(this.answerUsage(message.id))
     } else if ('intent' in message) {
@@ -144,9 +145,15 @@ class Client {
     this.send({ id, error: error.toInfo() })
   }
 
-  private subscribe(): void {
+  private subscribe(fromStart: boolean): void {
     this.unsubscribe()
-    this.sendSnapshot()
+    const beginning = fromStart ? this.session.store.beginning() : null
+    if (beginning === null) {
+      this.sendSnapshot()
+    } else {
+      this.send({ snapshot: { seq: 0, state: initialState, tails: {} } })
+      for (const event of beginning) this.send({ event })
+    }
     this.unsubscribe = this.session.store.subscribe((event) => {
       if (this.lagging) return
       this.send({ event })

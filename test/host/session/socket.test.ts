@@ -66,6 +66,17 @@ describe('the session socket', () => {
     late.close()
   })
 
+  it('lets who started the session hear it from its first Event', async () => {
+    const { session } = await open()
+    const client = await connectSession(path, true)
+    await client?.send(up)
+    const seen: number[] = []
+    client?.subscribe((event) => seen.push(event?.seq ?? -1))
+    expect(seen).toEqual(Array.from({ length: session.store.getState().seq }, (_, index) => index + 1))
+    expect(client?.getState()).toEqual(session.store.getState())
+    client?.close()
+  })
+
   it('answers an intent that cannot be carried out with its error', async () => {
     await open()
     const client = await join_()

@@ -1,0 +1,12 @@
+import { cold } from './cold.ts'
+import { nothing } from './nothing.ts'
+import { rest } from './rest.ts'
+import { startup } from './startup.ts'
+
+const all: Readonly<Record<string, () => Promise<void>>> = { startup, nothing, cold, rest }
+const wanted = process.argv.slice(2)
+for (const name of wanted.length === 0 ? Object.keys(all) : wanted) {
+  const bench = all[name]
+  if (bench === undefined) throw new Error(`no benchmark ${name}; there are: ${Object.keys(all).join(', ')}`)
+  await bench()
+}
