@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
+import type { Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import dockerIgnore from '@balena/dockerignore'
 import type { Manifest } from './manifest.js'
 
@@ -84,10 +84,18 @@ async function hashEntry(path: string, link: boolean, signal: AbortSignal): Prom
   const hash = createHash('sha256')
   try {
     if (link) hash.update(`link\0${await readlink(path)}`)
-    else await pipeline(createReadStream(path), hash, { signal })
+    else await hashFile(path, hash, signal)
     return hash.digest('hex')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error
+  }
+}
+
+// The signal is looked at for each piece: a listener for each open file would be dozens.
+async function hashFile(path: string, hash: Hash, signal: AbortSignal): Promise<void> {
+  for await (const chunk of createReadStream(path)) {
+    signal.throwIfAborted()
+    hash.update(chunk as Buffer)
   }
 }
