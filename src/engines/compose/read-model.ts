@@ -1,33 +1,55 @@
 import type { ServiceExtension } from '../../core/compose.js'
-import { DevstackError } from '../../core/error.js'
-import type { SourcePosition } from '../../core/error.js'
+import type { Problem, SourcePosition } from '../../core/error.js'
 import type { ResolveRequest } from '../../orchestrator/ports.js'
 import { projectArguments } from './arguments.js'
-import type { Outcome } from './command.js'
 import { servicesOf } from './model.js'
 import type { ComposeModel } from './model.js'
 import type { EngineContext } from './options.js'
+import type { ComposeSources } from './source/types.js'
+import { explainFiles, hideSomething, readSources } from './sources.js'
+import { composeWarnings, plainWarning, unsetVariable } from './warnings.js'
 
 export interface ReadModel {
   readonly model: ComposeModel
   /** Those asked for and those of services that were named. */
   readonly profiles: readonly string[]
-  readonly stderr: string
+  /** What Compose warned about. */
+  readonly warnings: readonly Problem[]
   readonly extensions: Readonly<Record<string, ServiceExtension>>
   readonly locate: (path: readonly (string | number)[]) => SourcePosition | null
 }
 
-/** The project's files as Compose reads them. */
+/**
+ * The project's files as Compose reads them.
+ * @throws DevstackError CONFIG_INVALID with every problem at its place
+ */
 export async function readModel(
   context: EngineContext,
   request: Pick<ResolveRequest, 'services' | 'profiles'>,
   signal: AbortSignal,
 ): Promise<ReadModel> {
+  const hidden = hideSomething(context)
   const first = await readConfig(context, request.profiles, signal)
   const profiles = await neededProfiles(context, request, first.model, signal)
-  const read =
+  const { model, stderr } =
     profiles.length === request.profiles.length ? first : await readConfig(context, profiles, signal)
-  return { ...read, profiles, extensions: {}, locate: () => null }
+  const warnings = composeWarnings(stderr)
+  // Places and blocks of our own are looked for only where somebody will see them.
+  const needed = (await hidden) || warnings.length > 0 || !context.options.primary
+  const sources = needed ? await readSources(context, profiles) : null
+  return {
+    model,
+    profiles,
+    warnings: sources === null ? warnings.map(plainWarning) : placed(warnings, sources),
+    extensions: sources?.extensions ?? {},
+    locate: sources?.locate ?? (() => null),
+  }
+}
+
+/** Variables that are not set with their place; what else Compose said as it said it. */
+function placed(warnings: readonly string[], { unset }: ComposeSources): readonly Problem[] {
+  const others = unset.length === 0 ? warnings : warnings.filter((text) => unsetVariable(text) === null)
+  return [...unset, ...others.map(plainWarning)]
 }
 
 /** A service that is named comes with its profiles, as with Compose itself. */
@@ -51,16 +73,10 @@ async function readConfig(
 ): Promise<{ readonly model: ComposeModel; readonly stderr: string }> {
   const argv = [...projectArguments(context, profiles, null), 'config', '--format', 'json']
   const outcome = await context.command.read(argv, context.options.folder, signal)
-  if (outcome.exitCode !== 0) throw await explainConfig(context, outcome)
+  if (outcome.exitCode !== 0) {
+    throw (await explainFiles(context, profiles, composeMessage(outcome.stderr))) ?? new Error(outcome.stderr)
+  }
   return { model: JSON.parse(outcome.stdout) as ComposeModel, stderr: outcome.stderr }
-}
-
-async function explainConfig(_context: EngineContext, outcome: Outcome): Promise<DevstackError> {
-  return await Promise.resolve(
-    new DevstackError('CONFIG_INVALID', 'Compose cannot read the project', {
-      cause: composeMessage(outcome.stderr),
-    }),
-  )
 }
 
 /** Compose's own words, without its log lines. */

@@ -21,9 +21,10 @@ import { settlePorts } from './ports.js'
 import type { PortHolder, SettledPorts } from './ports.js'
 import { readModel } from './read-model.js'
 import type { ReadModel } from './read-model.js'
+import { explainFiles, readSources } from './sources.js'
 import { readIfThere, writeIfChanged } from './state.js'
 import { readVolumes } from './volumes.js'
-import { emitComposeWarnings, worktreeWarnings } from './warnings.js'
+import { worktreeWarnings } from './warnings.js'
 
 /** What {@link resolve} found out; `apply` needs more of it than the orchestrator. */
 export interface Resolved {
@@ -40,6 +41,25 @@ export async function resolve(
   emit: Emit,
   signal: AbortSignal,
 ): Promise<Resolved> {
+  try {
+    return await resolveOnce(context, request, emit, signal)
+  } catch (error) {
+    if (!(error instanceof DevstackError) || error.code !== 'CONFIG_INVALID' || hasPlace(error)) throw error
+    // Found without the files' text at hand: said again with every other problem, each at its place.
+    throw (await explainFiles(context, request.profiles, null)) ?? error
+  }
+}
+
+function hasPlace(error: DevstackError): boolean {
+  return error.at !== null || error.problems.some(({ at }) => at !== null)
+}
+
+async function resolveOnce(
+  context: EngineContext,
+  request: ResolveRequest,
+  emit: Emit,
+  signal: AbortSignal,
+): Promise<Resolved> {
   const file = overrideFile(context)
   const engine = settled(readEngine(context, signal))
   const before = await readIfThere(file)
@@ -47,11 +67,11 @@ export async function resolve(
   const early = before === null ? null : settled(readHashes(context, request.profiles, signal))
   const read = await readModel(context, request, signal)
   const { model, profiles } = read
-  emitComposeWarnings(read.stderr, emit)
+  for (const { message, hint, at } of read.warnings) emit({ type: 'warned', message, hint, place: at })
   const { purpose } = request
   const services = requestedServices(model, request.services)
   const { running, present } = await engine()
-  const draft = toProject(context, read, {}, emit)
+  const draft = await draftProject(context, read, emit)
   const images = await chooseProjectImages(
     context,
     { model, project: draft, present, services, purpose },
@@ -92,6 +112,17 @@ interface Decisions {
   readonly hashes?: Readonly<Record<string, string>>
   readonly images?: ProjectImages
   readonly ports?: SettledPorts
+}
+
+/** The project before anything is decided: for its watch rules. What makes no sense in them is told with its place. */
+async function draftProject(context: EngineContext, read: ReadModel, emit: Emit): Promise<Project> {
+  try {
+    return toProject(context, read, {}, emit)
+  } catch (error) {
+    if (!(error instanceof DevstackError) || hasPlace(error)) throw error
+    const { locate, extensions } = await readSources(context, read.profiles)
+    return toProject(context, { ...read, locate, extensions }, {}, null)
+  }
 }
 
 /** The project without the decisions first, for its watch rules; then with them. Tells warnings where `emit` is given. */

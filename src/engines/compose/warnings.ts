@@ -1,4 +1,4 @@
-import type { Emit } from '../../core/events.js'
+import type { Problem } from '../../core/error.js'
 import { servicesOf } from './model.js'
 import type { ComposeModel } from './model.js'
 
@@ -13,18 +13,19 @@ export function composeWarnings(stderr: string): readonly string[] {
   return [...new Set(found)]
 }
 
-export function emitComposeWarnings(stderr: string, emit: Emit): void {
-  for (const text of composeWarnings(stderr)) {
-    const variable = UNSET.exec(text)?.[1]
-    emit({
-      type: 'warned',
-      message: variable === undefined ? text : `the variable ${variable} is not set: an empty text is used`,
-      hint:
-        variable === undefined
-          ? null
-          : `set it in .env or in the environment, or give a default: \${${variable}:-value}`,
-      place: null,
-    })
+/** The variable that a warning calls unset, or null. */
+export function unsetVariable(text: string): string | null {
+  return UNSET.exec(text)?.[1] ?? null
+}
+
+/** A warning where its place is not known. */
+export function plainWarning(text: string): Problem {
+  const name = unsetVariable(text)
+  if (name === null) return { message: text, hint: null, at: null }
+  return {
+    message: `the variable ${name} is not set: an empty text is used`,
+    hint: `set it in .env or in the environment, or give a default: \${${name}:-value}`,
+    at: null,
   }
 }
 
