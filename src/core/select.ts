@@ -24,7 +24,7 @@ export interface ServiceRow {
   readonly elapsedMs: number | null
   /** Its elapsed time grows with the clock. */
   readonly ticking: boolean
-  /** `127.0.0.1:8080`, or empty. */
+  /** `127.0.0.1:8080`; empty where it publishes nothing or does not run. */
   readonly address: string
 }
 
@@ -51,7 +51,7 @@ export function serviceRow(service: ServiceState, state: StackState, now: number
     percent: service.phase === 'building' ? percentOf(service.operation?.progress ?? null) : null,
     elapsedMs: elapsedOf(service, now),
     ticking: service.phase === 'starting' && service.startedAt !== null,
-    address: addressOf(service),
+    address: Object.keys(service.instances).length === 0 ? '' : addressOf(service),
   }
 }
 
@@ -81,7 +81,7 @@ function stateText(service: ServiceState, state: StackState, now: number | null)
   if (service.operation !== null)
     return operationText(service.operation, service.phase === 'starting' ? time : '')
   if (service.hold !== null) return words(service.hold.reason, service.hold.on.join(', '))
-  if (service.health === 'unhealthy') return words('unhealthy', withoutPrefix(service.cause ?? ''))
+  if (service.health === 'unhealthy') return unhealthyText(withoutPrefix(service.cause ?? ''))
   switch (service.phase) {
     case 'pending':
       return words(state.phase === 'comingUp' && service.wanted ? 'pending' : 'not started')
@@ -114,6 +114,10 @@ function words(head: string, detail = '', tail = ''): StateText {
 function failedText(cause: string): StateText {
   const said = /^(failed|exited|killed|out of memory)/u.test(cause)
   return said ? words(cause) : words('failed:', cause)
+}
+
+function unhealthyText(output: string): StateText {
+  return output === '' ? words('unhealthy') : words('unhealthy:', output)
 }
 
 function withoutPrefix(cause: string): string {

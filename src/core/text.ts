@@ -2,9 +2,9 @@ import sliceAnsi from 'slice-ansi'
 import stringWidth from 'string-width'
 import stripAnsi from 'strip-ansi'
 
-// Joiners, variation selectors and directional marks: terminals disagree on their width, and some reorder what follows.
+// Joiners, variation selectors, directional marks, skin tones: terminals disagree on their width, and some reorder text.
 const TREACHEROUS =
-  /[\u{61C}\u{200B}-\u{200F}\u{202A}-\u{202E}\u{2060}-\u{206F}\u{FE00}-\u{FE0F}\u{FEFF}\u{1F3FB}-\u{1F3FF}]/gu
+  /\u{61C}|[\u{200B}-\u{200F}]|[\u{202A}-\u{202E}]|[\u{2060}-\u{206F}]|\u{FEFF}|\p{Variation_Selector}|\p{Emoji_Modifier}/gu
 // eslint-disable-next-line no-control-regex -- finding them is the point
 const CONTROLS = /[\u0000-\u0008\u000A-\u001F\u007F-\u009F\u2028\u2029]+/gu
 const PLAIN = /^[\u0020-\u007E]*$/u
@@ -31,6 +31,25 @@ export function cut(text: string, width: number): string {
   const clean = sanitise(text.slice(0, (width + 1) * UNITS_A_CELL))
   if (cells(clean) <= width && text.length <= (width + 1) * UNITS_A_CELL) return clean
   return `${take(clean, width - 1)}…`
+}
+
+/** `text` in lines of at most `width` cells, broken at blanks where there are any; later lines keep its indent. */
+export function wrap(text: string, width: number): readonly string[] {
+  if (width <= 0) return []
+  const clean = sanitise(text)
+  const indent = /^ */u.exec(clean)?.[0] ?? ''
+  const lines: string[] = []
+  let line = ''
+  for (const word of clean.trimStart().split(' ')) {
+    const longer = line === '' ? indent + word : `${line} ${word}`
+    if (line === '' || cells(longer) <= width) {
+      line = longer
+    } else {
+      lines.push(cut(line, width))
+      line = indent + word
+    }
+  }
+  return [...lines, cut(line, width)]
 }
 
 /** `width` cells of `text` from cell `offset` on, sanitised: a window that is moved sideways over a line. */

@@ -4,8 +4,8 @@ import type { StackState } from '../core/state.js'
 import { cells, sanitise } from '../core/text.js'
 import { LineWriter } from './line-writer.js'
 import type { LineStream, Renderer } from './line-writer.js'
-import { paintFor, prefixInk } from './paint.js'
-import type { Ink } from './paint.js'
+import { paintFor, prefixStyle } from './paint.js'
+import type { Style } from './paint.js'
 import { notesFor } from './plain-lines.js'
 import type { Note } from './plain-lines.js'
 import type { Source } from './source.js'
@@ -21,7 +21,7 @@ const STACK = 'devstack'
 /** Characters that may wait for a slow reader before log lines are left out. */
 const PENDING_LIMIT = 8_000_000
 
-const LOOKS: Readonly<Record<Note['look'], Ink | null>> = {
+const LOOKS: Readonly<Record<Note['look'], Style | null>> = {
   plain: null,
   log: null,
   good: 'green',
@@ -62,9 +62,9 @@ function lineOf(note: Note, state: StackState, options: PlainOptions): string {
   const prefix = `${name}${' '.repeat(Math.max(0, width - cells(name)))} |`
   const index = names.indexOf(name)
   const text = sanitise(note.text).trimEnd()
-  const ink = LOOKS[note.look]
-  const head = paint(index === -1 ? 'bold' : prefixInk(index), prefix)
-  return text === '' ? head : `${head} ${ink === null ? text : paint(ink, text)}`
+  const style = LOOKS[note.look]
+  const head = paint(index === -1 ? 'bold' : prefixStyle(index), prefix)
+  return text === '' ? head : `${head} ${style === null ? text : paint(style, text)}`
 }
 
 /** Prints the story of the stack as prefixed lines: for pipes, files, CI and those who prefer to read. */

@@ -27,22 +27,13 @@ export function summaryLines(state: StackState, outcome: Outcome, color: boolean
     ...(url === null ? [] : [paint('bold', url)]),
     ...(time === null ? [] : [paint('green', time)]),
   ]
-  const bad = rows
-    .filter((row) => row.tone === 'bad')
-    .map((row) => paint('red', `✗ ${row.name}: ${fitText(row.text, 400)}`))
+  const failed = rows.filter((row) => row.tone === 'bad')
+  const bad = failed.map((row) => paint('red', `✗ ${row.name}: ${fitText(row.text, 400)}`))
+  if (failed.length > 0) bad.push(`  try: devstack logs ${failed.map((row) => row.name).join(' ')}`)
   const failure = state.failure === null ? [] : formatError(state.failure).split('\n')
-  const tryLogs =
-    bad.length === 0
-      ? []
-      : [
-          `  try: devstack logs ${rows
-            .filter((row) => row.tone === 'bad')
-            .map((row) => row.name)
-            .join(' ')}`,
-        ]
   switch (outcome) {
     case 'detached':
-      return [...lines, ...bad, ...tryLogs, ...failure, ...keepsRunning(running.length, state)]
+      return [...lines, ...bad, ...failure, ...keepsRunning(running.length, state)]
     case 'quit':
       return [
         'stopped; containers and volumes are kept.',
@@ -55,7 +46,7 @@ export function summaryLines(state: StackState, outcome: Outcome, color: boolean
         ? ['stopped by force']
         : ['left at once; `devstack status` tells what still runs']
     case 'ended':
-      return [...bad, ...tryLogs, ...failure, 'the session has ended; `devstack status` tells what runs']
+      return [...bad, ...failure, 'the session has ended; `devstack status` tells what runs']
   }
 }
 

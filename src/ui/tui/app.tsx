@@ -44,5 +44,5 @@ export function keyNames(input: string, key: Key): readonly string[] {
   if (special !== undefined) return [special[1]]
   if (key.ctrl) return [`ctrl-${input}`]
   if (key.meta) return []
-  return [...input].map((character) => (character === ' ' ? 'space' : character))
+  return Array.from(input, (character) => (character === ' ' ? 'space' : character))
 }

@@ -12,7 +12,7 @@ import { LogRing } from './log-ring.js'
 import { share } from './share.js'
 import { initialUi, reduceUi, select } from './ui-state.js'
 import type { UiContext, UiState } from './ui-state.js'
-import { computeView, keyContext, urlToOpen } from './view.js'
+import { computeView, focusOf, keyContext, urlToOpen } from './view.js'
 import type { View, ViewInput } from './view.js'
 
 /** A frame at most so often, unless a key asks for one. */
@@ -267,7 +267,7 @@ export class Controller {
   private uiContext(): UiContext {
     const { ring } = this.input()
     const names = Object.keys(this.state.services)
-    const { pane } = layoutFor(this.size, names.length, this.ui.focus)
+    const { pane } = layoutFor(this.size, names.length, focusOf(this.state, this.ui))
     return { names, log: { first: ring?.first ?? 0, end: ring?.end ?? 0, height: Math.max(1, pane - 1) } }
   }
 

@@ -108,18 +108,22 @@ export interface FooterItem {
   readonly label: string
 }
 
-/** The keys that mean something now and fit into `width` cells; `? help` stays to the last. */
+/** The keys that mean something now and fit into `width` cells; the way out and `? help` stay to the last. */
 export function footerItems(context: KeyContext, width: number): readonly FooterItem[] {
-  const all = bindings.flatMap((binding) =>
-    binding.label !== null && binding.when(context) ? [{ key: binding.shown, label: binding.label }] : [],
-  )
-  const help = all.at(-1)
-  let room = width - (help === undefined ? 0 : itemWidth(help))
-  const fitting = all.slice(0, -1).filter((item) => {
+  const usable = bindings.filter((binding) => binding.label !== null && binding.when(context))
+  const shown = usable.map((binding) => ({
+    key: binding.shown,
+    label: binding.label ?? '',
+    vital: binding.command.do === 'leave' || binding.keys.includes('?') || binding.keys.includes('q'),
+  }))
+  const vital = shown.filter((item) => item.vital)
+  let room = width - vital.reduce((sum, item) => sum + itemWidth(item), 0)
+  const fitting = shown.filter((item) => {
+    if (item.vital) return true
     room -= itemWidth(item)
     return room >= 0
   })
-  return help === undefined ? fitting : [...fitting, help]
+  return fitting.map(({ key, label }) => ({ key, label }))
 }
 
 /** Two blanks between items. */

@@ -34,10 +34,10 @@ export function layoutFor(size: Size, services: number, focus: 'services' | 'log
   const common = { header, status, rules, footer, body }
   if (size.columns < PANE_COLUMNS || rows < PANE_ROWS) {
     if (focus === 'logs') return { ...common, columnHead: 0, table: 0, pane: body }
-    const columnHead = body > services ? 1 : 0
+    const columnHead = services > 0 && body > services ? 1 : 0
     return { ...common, columnHead, table: body - columnHead, pane: 0 }
   }
-  const columnHead = body >= 12 ? 1 : 0
+  const columnHead = services > 0 && body >= 12 ? 1 : 0
   const table = Math.max(
     1,
     Math.min(services, body - columnHead - Math.max(SMALLEST_PANE, Math.floor(body * 0.4))),

@@ -2,7 +2,7 @@ import { Text } from 'ink'
 import type { ReactNode } from 'react'
 import type { Tone } from '../../core/select.js'
 import { cells } from '../../core/text.js'
-import { prefixInk } from '../paint.js'
+import { prefixStyle } from '../paint.js'
 
 /** A piece of a line with one look. */
 export interface Span {
@@ -27,7 +27,7 @@ const COLORS: Readonly<Record<NonNullable<Span['tone']>, string | undefined>> = 
 }
 
 function tintOf({ hue, tone }: Span): string | undefined {
-  return hue === undefined ? COLORS[tone ?? 'plain'] : prefixInk(hue)
+  return hue === undefined ? COLORS[tone ?? 'plain'] : prefixStyle(hue)
 }
 
 /** One row. Its text is cut to the terminal before; Ink's own cutting is only the last guard. */

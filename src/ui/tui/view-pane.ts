@@ -1,6 +1,6 @@
 import { formatError } from '../../core/error.js'
 import type { ServiceState, StackState } from '../../core/state.js'
-import { cells, cut, pad, windowOf } from '../../core/text.js'
+import { cells, cut, pad, windowOf, wrap } from '../../core/text.js'
 import type { LogEntry, LogRing } from './log-ring.js'
 import type { Layout, Size } from './layout.js'
 import type { UiState } from './ui-state.js'
@@ -57,10 +57,12 @@ function failureLines(
   return {
     title: 'what went wrong',
     about: state.failure.code,
-    lines: lines.slice(0, height).map((line, index) => {
-      const tone = index === 0 ? 'bad' : line.trimStart().startsWith('try:') ? 'warn' : 'plain'
-      return { time: '', text: cut(` ${line}`, size.columns), tone }
-    }),
+    lines: lines
+      .flatMap((line, index) => {
+        const tone = index === 0 ? 'bad' : line.trimStart().startsWith('try:') ? 'warn' : 'plain'
+        return wrap(` ${line}`, size.columns).map((text): PaneLine => ({ time: '', text, tone }))
+      })
+      .slice(0, height),
   }
 }
 

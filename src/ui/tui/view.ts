@@ -1,7 +1,7 @@
 import { fitText, mainUrl, readyCount, serviceRows, summaryText, urlOf } from '../../core/select.js'
 import type { Tone } from '../../core/select.js'
 import type { StackState } from '../../core/state.js'
-import { cells, cut, formatDuration, formatUptime } from '../../core/text.js'
+import { cells, cut, formatDuration, formatUptime, wrap } from '../../core/text.js'
 import { footerItems, helpGroups } from './keymap.js'
 import type { FooterItem, KeyContext, Mode } from './keymap.js'
 import { layoutFor } from './layout.js'
@@ -69,7 +69,7 @@ export interface ViewInput {
 /** The view, and in how many milliseconds something in it changes by time alone (null: never). Pure. */
 export function computeView(input: ViewInput): { readonly view: View; readonly tickMs: number | null } {
   const { state, ui, size, now } = input
-  const layout = layoutFor(size, Object.keys(state.services).length, ui.focus)
+  const layout = layoutFor(size, Object.keys(state.services).length, focusOf(state, ui))
   const { table, tickMs } = tableView(state, ui, size, layout, now)
   const overlay = overlayView(input, layout.body)
   const view: View = {
@@ -84,6 +84,11 @@ export function computeView(input: ViewInput): { readonly view: View; readonly t
     footer: layout.footer === 0 ? null : footerView(input),
   }
   return { view, tickMs: tickMs ?? minuteTick(state, now) }
+}
+
+/** Where only one pane fits, what went wrong is shown without being asked for. */
+export function focusOf(state: StackState, ui: UiState): UiState['focus'] {
+  return state.failure !== null && state.phase === 'failed' && !ui.chosen ? 'logs' : ui.focus
 }
 
 /** What decides the meaning of keys, from the same values. */
@@ -194,8 +199,8 @@ function overlayView(input: ViewInput, height: number): OverlayView | null {
   })
   if (ui.overlay === 'warnings') {
     const lines = state.warnings.flatMap(({ message, hint }) => [
-      line(` ! ${message}`, 'warn'),
-      ...(hint === null ? [] : [line(`   try: ${hint}`, 'plain')]),
+      ...wrap(` ! ${message}`, size.columns).map((part) => line(part, 'warn')),
+      ...(hint === null ? [] : wrap(`   try: ${hint}`, size.columns).map((part) => line(part, 'plain'))),
     ])
     return { title: 'warnings', lines: lines.slice(0, height - 1), height }
   }
