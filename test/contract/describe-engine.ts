@@ -177,7 +177,8 @@ export function describeEngine(name: string, make: () => Promise<EngineWorld>): 
       const cancel = new AbortController()
       const reason = new Error('the user changed their mind')
       const unsubscribe = drive.store.subscribe((event) => {
-        if (event.type === 'operationProgressed' && event.progress.text.startsWith('RUN')) cancel.abort(reason)
+        if (event.type === 'operationProgressed' && event.progress.text.startsWith('RUN'))
+          cancel.abort(reason)
       })
       await expect(drive.up(['slow'], cancel.signal)).rejects.toBe(reason)
       unsubscribe()

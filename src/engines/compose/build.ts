@@ -31,9 +31,9 @@ export async function buildService(
   const fragment = await writeFragment(context, resolved, service, source, run)
   const argv = [
     ...projectArguments(context, resolved.profiles, [fragment]),
-    'build',
     '--progress',
     'plain',
+    'build',
     '--',
     service,
   ]
