@@ -1,5 +1,5 @@
 import type { Problem } from './error.js'
-import { interpolate } from './interpolation.js'
+import { interpolate, lookupIn } from './interpolation.js'
 
 export interface DotEnv {
   readonly values: Readonly<Record<string, string>>
@@ -18,9 +18,9 @@ interface Statement {
  * in all but single quotes. `outer` is the environment, which wins and which the values may refer to.
  */
 export function readDotEnv(text: string, file: string, outer: (name: string) => string | undefined): DotEnv {
-  const values: Record<string, string> = {}
+  const values: Record<string, string> = Object.create(null) as Record<string, string>
   const problems: Problem[] = []
-  const lookup = (name: string) => outer(name) ?? values[name]
+  const lookup = (name: string) => outer(name) ?? lookupIn(values)(name)
   let index = 0
   while (index < text.length) {
     const end = endOfLine(text, index)

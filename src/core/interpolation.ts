@@ -21,6 +21,11 @@ export interface Interpolated {
 
 type Lookup = (name: string) => string | undefined
 
+/** Looks a variable up in an environment; `constructor` and the like are no variables. */
+export function lookupIn(env: Readonly<Record<string, string | undefined>>): Lookup {
+  return (name) => (Object.hasOwn(env, name) ? env[name] : undefined)
+}
+
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y
 
 /** Replaces `$NAME`, `${NAME}`, `${NAME:-default}`, `-`, `:?`, `?`, `:+`, `+` and `$$`, as Compose does. */
@@ -69,7 +74,9 @@ function expression(text: string, start: number, lookup: Lookup, found: Found, d
     const end = start + 1 + name.length
     return { replacement: plain(name, text.slice(start, end), lookup, found), end }
   }
-  const close = second === '{' ? closing(text, start + 2) : -1
+  // A dollar sign before anything else is a dollar sign.
+  if (second !== '{') return { replacement: '$', end: start + 1 }
+  const close = closing(text, start + 2)
   const braced = close < 0 ? '' : nameAt(text, start + 2)
   const inside = close < 0 ? '' : text.slice(start + 2 + braced.length, close)
   const operator = /^(:?[-?+])/.exec(inside)?.[0] ?? ''

@@ -22,6 +22,9 @@ test.each([
   ['${EMPTY+yes}', 'yes'],
   ['${A:?needed}', 'a'],
   ['${NO:-a b:c-d}', 'a b:c-d'],
+  ['${NO:-}}', '}'],
+  ['5$ $1 $-', '5$ $1 $-'],
+  ['$$$', '$$'],
 ])('%s is %j', (text, value) => {
   expect(interpolate(text, lookup)).toMatchObject({ value, issues: [] })
 })
@@ -35,8 +38,8 @@ test.each([
   ['${A', { kind: 'invalid', expression: '${' }],
   ['${}', { kind: 'invalid', expression: '${}' }],
   ['${A!}', { kind: 'invalid', expression: '${A!}' }],
-  ['5$', { kind: 'invalid', expression: '$' }],
-  ['$1', { kind: 'invalid', expression: '$1' }],
+  ['${ A}', { kind: 'invalid', expression: '${ A}' }],
+  ['${1}', { kind: 'invalid', expression: '${1}' }],
 ])('%s has an issue', (text, issue) => {
   expect(interpolate(text, lookup).issues).toMatchObject([issue])
 })

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { DevstackError } from '../../core/error.js'
-import { interpolate } from '../../core/interpolation.js'
+import { interpolate, lookupIn } from '../../core/interpolation.js'
 import type { FoundProject } from './find.js'
 
 export interface WantedName {
@@ -71,6 +71,6 @@ async function nameOf(
     .flatMap((document) => ('name' in document && typeof document.name === 'string' ? [document.name] : []))
     .at(-1)
   if (named === undefined) return null
-  const name = interpolate(named, (variable) => env[variable]).value
+  const name = interpolate(named, lookupIn(env)).value
   return name === '' ? null : name
 }

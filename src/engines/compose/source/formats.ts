@@ -1,6 +1,6 @@
 import { itemsOf, valueOf } from './services.js'
 import type { Entry, ServiceSource } from './services.js'
-import { isMap, placeOf, textOf } from './types.js'
+import { isMap, textOf } from './types.js'
 import type { Body, SourceProblem, YamlMap } from './types.js'
 
 /** Texts that the schema takes for any text, but Compose for a port, a duration, a size, a number or a switch. */
@@ -93,28 +93,13 @@ function formatProblem(path: string, { value, at }: Entry, format: Format): read
 
 function wholeService(service: ServiceSource): readonly SourceProblem[] {
   const { name, bodies } = service
-  const last = bodies.at(-1)
-  if (last === undefined) return []
   const path = `services.${name}`
   return [
-    ...ownImage(name, bodies, last),
     ...itemsOf(bodies, 'ports').flatMap((entry) => portProblems(`${path}.ports`, entry)),
     ...healthTest(path, bodies),
+    ...repeated(path, bodies),
     ...contradictions(name, bodies),
     ...itemsOf(bodies, 'volumes').flatMap((entry) => mountProblems(`${path}.volumes`, entry)),
-  ]
-}
-
-function ownImage(name: string, bodies: readonly Body[], last: Body): readonly SourceProblem[] {
-  if (['image', 'build', 'provider'].some((key) => valueOf(bodies, key) !== null)) return []
-  const hint = `add image: NAME or build: FOLDER`
-  return [
-    {
-      message: `${name} has neither an image nor a build`,
-      at: placeOf(last, [], 'key'),
-      hint,
-      stage: 'config',
-    },
   ]
 }
 
@@ -188,6 +173,32 @@ function longPort(path: string, value: YamlMap, { at }: Entry): readonly SourceP
   })
 }
 
+/** Lists in which Compose takes no item twice; from others it drops the second. */
+const DISTINCT = [
+  'depends_on',
+  'networks',
+  'security_opt',
+  'group_add',
+  'external_links',
+  'volumes_from',
+] as const
+
+function repeated(path: string, bodies: readonly Body[]): readonly SourceProblem[] {
+  return DISTINCT.flatMap((key) =>
+    bodies.flatMap((body) => {
+      const seen = new Set<string>()
+      return itemsOf([body], key).flatMap(({ value, at }): readonly SourceProblem[] => {
+        const text = textOf(value)
+        if (text === '' || !seen.has(text)) {
+          seen.add(text)
+          return []
+        }
+        return [{ message: `${path}.${key}: "${text}" is written twice`, at, hint: null, stage: 'config' }]
+      })
+    }),
+  )
+}
+
 function healthTest(path: string, bodies: readonly Body[]): readonly SourceProblem[] {
   const test = valueOf(bodies, 'healthcheck', 'test')
   if (test === null || !Array.isArray(test.value) || test.value.length === 0) return []
@@ -197,6 +208,21 @@ function healthTest(path: string, bodies: readonly Body[]): readonly SourceProbl
   return [{ message, at: test.at, hint: `write ["CMD", ${JSON.stringify(first)}, ...]`, stage: 'config' }]
 }
 
+/** Two ways to say one thing. */
+const SAME = [
+  ['scale', 'deploy.replicas'],
+  ['mem_limit', 'deploy.resources.limits.memory'],
+  ['mem_reservation', 'deploy.resources.reservations.memory'],
+  ['cpus', 'deploy.resources.limits.cpus'],
+] as const
+
+/** The number that a text means, sizes in bytes; an empty text for what is no number, which was told already. */
+function amount(value: unknown): number | string {
+  const [, number, unit] = /^(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?$/i.exec(textOf(value)) ?? []
+  if (number === undefined) return ''
+  return Number(number) * 1024 ** ['', 'k', 'm', 'g', 't', 'p'].indexOf((unit ?? '').toLowerCase())
+}
+
 function contradictions(name: string, bodies: readonly Body[]): readonly SourceProblem[] {
   const problems: SourceProblem[] = []
   const [mode, networks] = [valueOf(bodies, 'network_mode'), valueOf(bodies, 'networks')]
@@ -204,13 +230,14 @@ function contradictions(name: string, bodies: readonly Body[]): readonly SourceP
     const message = `${name} has both network_mode and networks`
     problems.push({ message, at: mode.at, hint: 'keep one of them', stage: 'config' })
   }
-  const [scale, replicas] = [valueOf(bodies, 'scale'), valueOf(bodies, 'deploy', 'replicas')]
-  if (scale !== null && replicas !== null && Number(scale.value) !== Number(replicas.value)) {
-    const message = `${name} has another scale than deploy.replicas`
-    problems.push({ message, at: scale.at, hint: 'keep one of them', stage: 'config' })
+  for (const [short, long] of SAME) {
+    const [one, other] = [valueOf(bodies, short), valueOf(bodies, ...long.split('.'))]
+    if (one === null || other === null || amount(one.value) === amount(other.value)) continue
+    const message = `${name} has another ${short} than ${long}`
+    problems.push({ message, at: one.at, hint: 'keep one of them', stage: 'config' })
   }
   const fixed = valueOf(bodies, 'container_name')
-  const many = scale ?? replicas
+  const many = valueOf(bodies, 'scale') ?? valueOf(bodies, 'deploy', 'replicas')
   if (fixed !== null && many !== null && Number(many.value) > 1) {
     const message = `${name} has a fixed container_name, so it cannot run ${textOf(many.value)} times`
     problems.push({ message, at: fixed.at, hint: 'remove container_name', stage: 'config' })

@@ -122,14 +122,14 @@ class Loader {
     if (!isMap(document.value)) return
     for (const [name, value] of entries(document.value['services'])) {
       const path = ['services', name]
-      const body: Body = { value: isMap(value) ? value : {}, path, document }
+      const body = bodyOf(value, path, document)
       const bodies = await this.inherited(body, document, layer.env, [])
       this.services.set(name, [...(this.services.get(name) ?? []), ...bodies, body])
     }
     for (const kind of KINDS) {
       for (const [name, value] of entries(document.value[kind])) {
         const known = this.definitions[kind]
-        const body = { value: isMap(value) ? value : {}, path: [kind, name], document }
+        const body = bodyOf(value, [kind, name], document)
         known.set(name, [...(known.get(name) ?? []), body])
       }
     }
@@ -146,9 +146,13 @@ class Loader {
     if (wanted === null) return []
     const at = placeOf(body, ['extends'], 'key')
     const id = (one: Body) => `${String(one.path[1])} in ${one.document.source.file}`
-    if (chain.length >= CAPS.chain || chain.includes(id(body))) {
+    if (chain.includes(id(body))) {
       const loop = [...chain.slice(chain.indexOf(id(body))), id(body)].join(' -> ')
       this.fail(`an extends leads back to itself: ${loop}`, at)
+      return []
+    }
+    if (chain.length >= CAPS.chain) {
+      this.fail(`extends are nested more than ${String(CAPS.chain)} deep`, at)
       return []
     }
     const documents =
@@ -238,11 +242,17 @@ class Loader {
   }
 }
 
+function bodyOf(value: unknown, path: Path, document: ComposeDocument): Body {
+  return isMap(value)
+    ? { value, written: true, path, document }
+    : { value: {}, written: false, path, document }
+}
+
 function serviceOf(document: ComposeDocument, name: string): readonly Body[] {
   const services = isMap(document.value) ? document.value['services'] : null
   const value = isMap(services) ? services[name] : undefined
   const path: Path = ['services', name]
-  return value === undefined ? [] : [{ value: isMap(value) ? value : {}, path, document }]
+  return value === undefined ? [] : [bodyOf(value, path, document)]
 }
 
 function entries(value: unknown): readonly [string, unknown][] {

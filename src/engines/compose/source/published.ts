@@ -16,10 +16,9 @@ interface Published {
 
 /** Host ports that two services, or one service twice, want to publish. The second one would fail to start. */
 export function checkPublished(services: readonly ServiceSource[]): readonly SourceProblem[] {
-  const all = services.filter(({ active }) => active).flatMap(publishedBy)
   const byPort = new Map<string, Published[]>()
   const problems: SourceProblem[] = []
-  for (const one of all) {
+  for (const one of firstPorts(services)) {
     const key = `${String(one.port)}/${one.protocol}`
     const others = byPort.get(key) ?? []
     const other = others.find((earlier) => collide(earlier, one))
@@ -35,14 +34,25 @@ export function checkPublished(services: readonly ServiceSource[]): readonly Sou
   return problems
 }
 
-/** More ports in one range than this are not compared: nobody writes it, and it would take long. */
-const MAX_RANGE = 1000
+/** More ports than this, in one range or in all, are not compared: nobody writes it, and it would take long. */
+const MAX_PORTS = 2000
 
-function publishedBy({ name, bodies }: ServiceSource): readonly Published[] {
-  // Without a network of its own a service publishes nothing.
+function firstPorts(services: readonly ServiceSource[]): readonly Published[] {
+  const found: Published[] = []
+  for (const service of services.filter(({ active }) => active)) {
+    for (const entry of portsOf(service)) {
+      found.push(...publishedIn(service.name, entry))
+      if (found.length > MAX_PORTS) return found.slice(0, MAX_PORTS)
+    }
+  }
+  return found
+}
+
+/** Without a network of its own a service publishes nothing. */
+function portsOf({ bodies }: ServiceSource): readonly Entry[] {
   const mode = valueOf(bodies, 'network_mode')
-  if (mode !== null && /^(host|none|service:|container:)/.test(textOf(mode.value))) return []
-  return itemsOf(bodies, 'ports').flatMap((entry) => publishedIn(name, entry))
+  const shares = mode !== null && /^(host|none|service:|container:)/.test(textOf(mode.value))
+  return shares ? [] : itemsOf(bodies, 'ports')
 }
 
 function publishedIn(service: string, { value, at }: Entry): readonly Published[] {
@@ -52,7 +62,7 @@ function publishedIn(service: string, { value, at }: Entry): readonly Published[
   const [first, last] = parsed.host
   const [target, lastTarget] = parsed.target
   // A range for one container port: the engine picks a free one.
-  if (last - first > MAX_RANGE || (last > first && lastTarget === target)) return []
+  if (last - first > MAX_PORTS || (last > first && lastTarget === target)) return []
   return Array.from({ length: last - first + 1 }, (_, index) => ({
     service,
     ip: parsed.ip,

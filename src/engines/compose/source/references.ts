@@ -23,7 +23,19 @@ export function checkReferences(
   return [
     ...active.flatMap((service) => serviceReferences(service, known)),
     ...active.flatMap((service) => definitionReferences(service, loaded)),
+    ...active.flatMap(ownImage),
     ...cycles(active),
+  ]
+}
+
+function ownImage({ name, bodies }: ServiceSource): readonly SourceProblem[] {
+  if (['image', 'build', 'provider'].some((key) => valueOf(bodies, key) !== null)) return []
+  const last = bodies.at(-1)
+  // That a service is no map at all was told already.
+  if (last === undefined || !last.written) return []
+  const message = `${name} has neither an image nor a build`
+  return [
+    { message, at: placeOf(last, [], 'key'), hint: 'add image: NAME or build: FOLDER', stage: 'config' },
   ]
 }
 

@@ -13,8 +13,20 @@ export interface SchemaRequest {
   readonly partial: boolean
 }
 
-/** A check against the Compose schema. The validator and the schema are loaded here: only who explains pays for them. */
-export async function schemaChecker(): Promise<(request: SchemaRequest) => readonly SourceProblem[]> {
+type Check = (request: SchemaRequest) => readonly SourceProblem[]
+
+let checker: Promise<Check> | null = null
+
+/**
+ * A check against the Compose schema. The validator and the schema are loaded here: only who explains pays for them, and
+ * only once.
+ */
+export function schemaChecker(): Promise<Check> {
+  checker ??= loadChecker()
+  return checker
+}
+
+async function loadChecker(): Promise<Check> {
   const [{ Ajv }, { default: composeSchema }] = await Promise.all([
     import('ajv'),
     import('docker-compose/schema/compose-spec.json', { with: { type: 'json' } }),
@@ -28,6 +40,8 @@ export async function schemaChecker(): Promise<(request: SchemaRequest) => reado
     validateFormats: false,
     logger: false,
   })
+  // Compose drops most repeated items itself, and Ajv compares them all with one another.
+  ajv.removeKeyword('uniqueItems')
   const validate: ValidateFunction = ajv.compile(schema)
   return (request) => check(validate, request)
 }
@@ -130,10 +144,6 @@ function toProblem(finding: Finding, all: readonly Finding[], document: ComposeD
       const values = (Array.isArray(error.schema) ? error.schema : []).map(String)
       const meant = typeof error.data === 'string' ? didYouMean(error.data, values) : null
       return problem(`${name}: unknown value ${show(error.data)}`, at, meant ?? `one of ${values.join(', ')}`)
-    }
-    case 'uniqueItems': {
-      const index = Number(params['i'])
-      return problem(`${name}: an item is written twice`, source.locate([...path, index], 'value'))
     }
     case 'type':
     case 'oneOf':

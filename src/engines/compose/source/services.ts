@@ -29,23 +29,22 @@ export function servicesOf(loaded: LoadedSources, profiles: readonly string[]): 
   })
 }
 
-/** The last value of a key: a later file's wins. */
+/** The last value of a key: a later file's wins, and `!reset` takes it away. */
 export function valueOf(bodies: readonly Body[], ...path: readonly string[]): Entry | null {
   for (const body of bodies.toReversed()) {
-    let value: unknown = body.value
-    for (const key of path) value = isMap(value) ? value[key] : undefined
+    const value = inside(body.value, path)
     if (value !== undefined) return { value, path, at: placeOf(body, path), document: body.document }
+    if (beginsAnew(body, path)) return null
   }
   return null
 }
 
-/** The items of a list that grows from file to file; `!override` begins it anew. A text alone is a list of one. */
+/** The items of a list that grows from file to file. A text alone is a list of one. */
 export function itemsOf(bodies: readonly Body[], ...path: readonly string[]): readonly Entry[] {
   const found: Entry[] = []
   for (const body of bodies) {
     const value = inside(body.value, path)
-    if (value === undefined) continue
-    if (body.document.source.tagOf([...body.path, ...path]) === '!override') found.length = 0
+    if (beginsAnew(body, path)) found.length = 0
     const { document } = body
     if (typeof value === 'string') found.push({ value, path, at: placeOf(body, path), document })
     if (!Array.isArray(value)) continue
@@ -66,22 +65,28 @@ export function namesOf(bodies: readonly Body[], ...path: readonly string[]): re
   const found = new Map<string, NamedEntry>()
   for (const body of bodies) {
     const value = inside(body.value, path)
-    if (body.document.source.tagOf([...body.path, ...path]) === '!override') found.clear()
+    if (beginsAnew(body, path)) found.clear()
     const { document } = body
-    if (Array.isArray(value)) {
-      for (const [index, name] of value.entries()) {
-        const here = [...path, index]
-        if (typeof name === 'string')
-          found.set(name, { name, value: null, path: here, at: placeOf(body, here), document })
-      }
-    } else if (isMap(value)) {
-      for (const [name, inner] of Object.entries(value)) {
-        const here = [...path, name]
-        found.set(name, { name, value: inner, path: here, at: placeOf(body, here, 'key'), document })
-      }
+    const add = (name: string, inner: unknown, key: string | number, part: 'key' | 'value') => {
+      const here = [...path, key]
+      found.set(name, { name, value: inner, path: here, at: placeOf(body, here, part), document })
+    }
+    if (isMap(value)) {
+      for (const [name, inner] of Object.entries(value)) add(name, inner, name, 'key')
+    } else if (Array.isArray(value)) {
+      for (const [index, name] of value.entries())
+        if (typeof name === 'string') add(name, null, index, 'value')
     }
   }
   return [...found.values()]
+}
+
+/** `!override` and `!reset`, of the value or of what holds it, drop what earlier files say. */
+function beginsAnew({ document, path: own }: Body, path: readonly string[]): boolean {
+  return path.some((_, index) => {
+    const tag = document.source.tagOf([...own, ...path.slice(0, index + 1)])
+    return tag === '!override' || tag === '!reset'
+  })
 }
 
 function inside(value: YamlMap, path: readonly string[]): unknown {

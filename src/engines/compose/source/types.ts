@@ -64,7 +64,10 @@ export interface ComposeDocument {
 
 /** A part of a service or of another definition, as one document writes it. */
 export interface Body {
+  /** Empty where something else than a map is written. */
   readonly value: YamlMap
+  /** True where a map is written. */
+  readonly written: boolean
   readonly path: Path
   readonly document: ComposeDocument
 }
