@@ -1,5 +1,5 @@
 import type { LogRecord } from '../orchestrator/ports.js'
-import { paintFor, prefixInk } from '../ui/paint.js'
+import { paintFor, prefixStyle } from '../ui/paint.js'
 
 /** `api | the line`, the prefix coloured by service in the order of appearance. */
 export function createPainter(color: boolean, timestamps: boolean): (record: LogRecord) => string {
@@ -8,7 +8,7 @@ export function createPainter(color: boolean, timestamps: boolean): (record: Log
   return ({ service, at, text }) => {
     if (!names.includes(service)) names.push(service)
     const width = Math.max(...names.map((name) => name.length))
-    const prefix = paint(prefixInk(names.indexOf(service)), `${service.padEnd(width)} |`)
+    const prefix = paint(prefixStyle(names.indexOf(service)), `${service.padEnd(width)} |`)
     return `${prefix} ${timestamps ? `${at} ` : ''}${text}`
   }
 }
