@@ -1,6 +1,9 @@
-import type { Progress, StackReady } from './events.js'
+import { addressOf } from './address.js'
+import type { Delivered, Progress, StackReady } from './events.js'
 import type { ServiceState, StackState } from './state.js'
-import { cells, cut, formatBytes, formatDuration, sanitise } from './text.js'
+import { cells, cut, formatBytes, formatDuration, formatShort, sanitise } from './text.js'
+
+export { mainUrl, urlOf } from './address.js'
 
 /** What a state means, for a renderer to colour. Never the only sign: glyph and word say it too. */
 export type Tone = 'good' | 'busy' | 'quiet' | 'bad' | 'warn'
@@ -42,7 +45,7 @@ export function serviceRows(state: StackState, now: number | null): readonly Ser
 }
 
 /** One row of {@link serviceRows}. */
-export function serviceRow(service: ServiceState, state: StackState, now: number | null): ServiceRow {
+function serviceRow(service: ServiceState, state: StackState, now: number | null): ServiceRow {
   const looks = looksOf(service)
   return {
     name: service.name,
@@ -181,20 +184,6 @@ function elapsedOf(service: ServiceState, now: number | null): number | null {
   return service.phase === 'starting' && now !== null ? Math.max(0, now - start) : null
 }
 
-function addressOf(service: ServiceState): string {
-  const [first, ...rest] = service.ports
-  if (first === undefined) return ''
-  const more = rest.length === 0 ? '' : ` +${String(rest.length)}`
-  return `${hostOf(first.hostIp)}:${String(first.port)}${more}`
-}
-
-/** Where a browser on this machine reaches what listens on `hostIp`. */
-function hostOf(hostIp: string): string {
-  if (hostIp === '' || hostIp === '0.0.0.0') return '127.0.0.1'
-  if (hostIp === '::') return '[::1]'
-  return hostIp.includes(':') ? `[${hostIp}]` : hostIp
-}
-
 /** Bars of the services that the last `up` was about, and how long its axis is. */
 export function timeline(
   state: StackState,
@@ -230,6 +219,17 @@ export function readyText(ready: Pick<StackReady, 'criticalPath' | 'durationMs' 
   return ready.touched === 0 ? `${time}: nothing to do, all was up` : time
 }
 
+/** `delivered src/App.jsx in 6 ms`. */
+export function deliveredText({
+  written,
+  deleted,
+  durationMs,
+}: Pick<Delivered, 'written' | 'deleted' | 'durationMs'>): string {
+  const files = [...written, ...deleted.map((file) => `${file} (deleted)`)]
+  const more = files.length > 3 ? ` and ${String(files.length - 3)} more` : ''
+  return `delivered ${files.slice(0, 3).join(', ')}${more} in ${formatShort(durationMs)}`
+}
+
 /** Services of the last `up` that are ready, and how many it is about. */
 export function readyCount(state: StackState): { readonly ready: number; readonly of: number } {
   const wanted = Object.values(state.services).filter((service) => service.wanted)
@@ -262,29 +262,4 @@ export function summaryText(state: StackState): string {
     case 'ended':
       return 'the session has ended'
   }
-}
-
-/** Ports whose service speaks another protocol than HTTP: a browser has nothing to do there. */
-const NOT_HTTP: ReadonlySet<number> = new Set([
-  22, 25, 1433, 1521, 3306, 5432, 5672, 6379, 9042, 9092, 11_211, 27_017,
-])
-
-/** What a browser can open of one service, or null. */
-export function urlOf(state: StackState, service: string): string | null {
-  const port = state.services[service]?.ports.find((candidate) => !NOT_HTTP.has(candidate.target))
-  if (port !== undefined) return `http://${hostOf(port.hostIp)}:${String(port.port)}`
-  if ((state.services[service]?.ports.length ?? 0) > 0) return null
-  return state.ready?.urls.find((candidate) => candidate.service === service)?.url ?? null
-}
-
-/** The stack's own address: of the service that has one and that no other needs; null where there is none. */
-export function mainUrl(state: StackState): string | null {
-  const services = Object.values(state.services)
-  const needed = new Set(services.flatMap((service) => service.summary.dependsOn))
-  const fronts = services.filter((service) => !needed.has(service.name))
-  for (const service of [...fronts, ...services]) {
-    const url = urlOf(state, service.name)
-    if (url !== null) return url
-  }
-  return null
 }

@@ -1,9 +1,9 @@
 import { formatPosition, never } from '../core/error.js'
 import type { ErrorInfo } from '../core/error.js'
 import type { Event } from '../core/events.js'
-import { fitText, mainUrl, progressText, readyText, verbOf } from '../core/select.js'
+import { deliveredText, fitText, progressText, readyText, verbOf, mainUrl } from '../core/select.js'
 import type { StackState } from '../core/state.js'
-import { formatDuration, formatShort, sanitise } from '../core/text.js'
+import { formatDuration, sanitise } from '../core/text.js'
 
 /** One line before its prefix: whom it is about (null: the stack), what it says, how it looks. */
 export interface Note {
@@ -259,10 +259,5 @@ function logged(event: Of<'logged'>): readonly Note[] {
 }
 
 function delivered(event: Of<'delivered'>): Note {
-  const files = [...event.written, ...event.deleted.map((file) => `${file} (deleted)`)]
-  const shown =
-    files.length > 3
-      ? `${files.slice(0, 3).join(', ')} and ${String(files.length - 3)} more`
-      : files.join(', ')
-  return of(event.service, `delivered ${shown} in ${formatShort(event.durationMs)}`, 'good')
+  return of(event.service, deliveredText(event), 'good')
 }

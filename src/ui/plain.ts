@@ -1,5 +1,5 @@
 import type { Event } from '../core/events.js'
-import { fitText, serviceRows, summaryText } from '../core/select.js'
+import { fitText, serviceRows, summaryText, mainUrl } from '../core/select.js'
 import type { StackState } from '../core/state.js'
 import { cells, sanitise } from '../core/text.js'
 import { LineWriter } from './line-writer.js'
@@ -51,7 +51,9 @@ export function linesForState(state: StackState, now: number, options: PlainOpti
     look: row.tone === 'good' ? 'good' : row.tone === 'bad' ? 'bad' : 'quiet',
   }))
   const summary: Note = { service: null, text: summaryText(state), look: 'plain' }
-  return [...rows, summary].map((note) => lineOf(note, state, options))
+  const url = state.phase === 'ready' ? mainUrl(state) : null
+  const address: readonly Note[] = url === null ? [] : [{ service: null, text: url, look: 'good' }]
+  return [...rows, ...address, summary].map((note) => lineOf(note, state, options))
 }
 
 function lineOf(note: Note, state: StackState, options: PlainOptions): string {

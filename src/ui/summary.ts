@@ -1,5 +1,5 @@
 import { formatError } from '../core/error.js'
-import { fitText, mainUrl, readyText, serviceRows } from '../core/select.js'
+import { fitText, readyText, serviceRows, mainUrl } from '../core/select.js'
 import type { StackState } from '../core/state.js'
 import { paintFor } from './paint.js'
 

@@ -4,12 +4,12 @@ import type { Progress } from '../../src/core/events.js'
 import {
   criticalPathText,
   fitText,
-  mainUrl,
   progressText,
   readyText,
   serviceRows,
   summaryText,
   timeline,
+  mainUrl,
   urlOf,
 } from '../../src/core/select.js'
 import {

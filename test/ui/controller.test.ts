@@ -164,6 +164,14 @@ describe('logs', () => {
     expect(controller.getView().pane?.lines.map((line) => line.text)).toEqual([' after the hole'])
   })
 
+  test('a delivery is seen among the lines of its service', () => {
+    const { source, controller } = open(ready)
+    const what = { written: ['src/App.jsx'], deleted: [], bytes: 10, durationMs: 6 }
+    source.emit({ type: 'delivered', batch: 1, service: 'web', instance: 'web-1', ...what })
+    vi.advanceTimersByTime(200)
+    expect(controller.getView().pane?.lines.at(-1)?.text).toBe(' ↻ delivered src/App.jsx in 6 ms')
+  })
+
   test('the ring keeps its size and its numbers', () => {
     const ring = new LogRing(3)
     const entry = (text: string) => ({ service: 'a', line: { at: '', stream: 'stdout' as const, text } })
@@ -254,11 +262,11 @@ describe('the way out', () => {
   test('a refused intent is said, and the way out is open again', async () => {
     const { source, controller } = open(ready)
     source.onSend = async () =>
-      Promise.reject(new DevstackError('SESSION_LOST', 'the session does not answer'))
+      Promise.reject(new DevstackError('SESSION_LOST', 'it does not answer', { hint: 'devstack up' }))
     controller.key('q')
     await vi.advanceTimersByTimeAsync(1)
     expect(controller.getView().footer).toMatchObject({
-      notice: ' error: the session does not answer',
+      notice: ' error: it does not answer; try: devstack up',
       bad: true,
     })
     expect(controller.getView().status?.text).not.toContain('stopping')

@@ -7,7 +7,7 @@ import type { Source } from '../../src/ui/source.js'
 /** When every story begins: noon wherever the test runs, so that frames show the same time of day everywhere. */
 export const BEGIN = new Date(2026, 2, 1, 12, 0, 0).getTime()
 
-export function at(ms: number): string {
+function at(ms: number): string {
   return new Date(BEGIN + ms).toISOString()
 }
 
@@ -114,7 +114,7 @@ function summary(name: string, about: Partial<ServiceSummary>): ServiceSummary {
 }
 
 /** The seven services of the example shop. */
-export const SHOP: readonly ServiceSummary[] = [
+const SHOP: readonly ServiceSummary[] = [
   summary('nginx', { dependsOn: ['api', 'web'] }),
   summary('api', {
     built: true,
@@ -154,7 +154,7 @@ export function begin(source: StorySource, services: readonly ServiceSummary[] =
     .emit({ type: 'upStarted', services: names }, 120)
 }
 
-export function ports(source: StorySource): StorySource {
+function ports(source: StorySource): StorySource {
   const assign = (service: string, target: number, port: number): unknown =>
     source.emit({
       type: 'portAssigned',

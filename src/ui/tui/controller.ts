@@ -1,6 +1,7 @@
-import { never } from '../../core/error.js'
-import type { Event, LogLine } from '../../core/events.js'
+import { DevstackError, never } from '../../core/error.js'
+import type { Event } from '../../core/events.js'
 import type { Intent } from '../../core/intents.js'
+import { deliveredText } from '../../core/select.js'
 import type { StackState } from '../../core/state.js'
 import type { Source } from '../source.js'
 import type { Outcome } from '../summary.js'
@@ -8,7 +9,7 @@ import { commandFor } from './keymap.js'
 import type { Command, Mode } from './keymap.js'
 import { layoutFor } from './layout.js'
 import type { Size } from './layout.js'
-import { LogRing } from './log-ring.js'
+import { LogBook } from './log-ring.js'
 import { share } from './share.js'
 import { initialUi, reduceUi, select } from './ui-state.js'
 import type { UiContext, UiState } from './ui-state.js'
@@ -36,8 +37,7 @@ export interface ControllerOptions {
  * once for a key, and only where something that is shown has changed.
  */
 export class Controller {
-  private readonly rings = new Map<string, LogRing>()
-  private all = new LogRing()
+  private readonly logs = new LogBook()
   private readonly listeners = new Set<() => void>()
   private readonly unsubscribe: () => void
   private state: StackState
@@ -111,9 +111,11 @@ export class Controller {
     if (state.phase === 'ready') this.wasReady = true
     if (event === null) this.refill()
     if (event?.type === 'logged') {
-      this.keep(event.service, event.lines)
+      this.logs.add(event.service, event.lines)
       if (this.ui.selected !== null && event.service !== this.ui.selected) return
     }
+    if (event?.type === 'delivered')
+      this.logs.add(event.service, [{ at: event.at, stream: 'stdout', text: `↻ ${deliveredText(event)}` }])
     this.autoSelect()
     this.follow(event, state)
     this.schedule()
@@ -121,24 +123,8 @@ export class Controller {
 
   /** A fresh snapshot: what was known of the logs may have a hole, so they begin anew. */
   private refill(): void {
-    this.rings.clear()
-    this.all = new LogRing()
-    for (const [service, lines] of Object.entries(this.source.tails)) this.keep(service, lines)
+    this.logs.restart(this.source.tails)
     this.ui = { ...this.ui, paused: null }
-  }
-
-  private keep(service: string, lines: readonly LogLine[]): void {
-    const entries = lines.map((line) => ({ service, line }))
-    this.ringOf(service).push(entries)
-    this.all.push(entries)
-  }
-
-  private ringOf(service: string): LogRing {
-    const known = this.rings.get(service)
-    if (known !== undefined) return known
-    const ring = new LogRing()
-    this.rings.set(service, ring)
-    return ring
   }
 
   /** Until the user chooses, the first failed service is selected, else none. */
@@ -196,7 +182,8 @@ export class Controller {
     const url = urlToOpen(this.state, this.ui)
     if (url === null) return
     this.notify(`opening ${url}`, false)
-    Promise.resolve(this.options.onOpen(url)).catch((error: unknown) => this.complain(error))
+    const opened = async (): Promise<void> => this.options.onOpen(url)
+    opened().catch((error: unknown) => this.complain(error))
   }
 
   private leave(insist: boolean): void {
@@ -230,7 +217,8 @@ export class Controller {
 
   private complain(error: unknown): void {
     if (this.over) return
-    this.notify(`error: ${error instanceof Error ? error.message : String(error)}`, true)
+    const hint = error instanceof DevstackError && error.hint !== null ? `; try: ${error.hint}` : ''
+    this.notify(`error: ${error instanceof Error ? error.message : String(error)}${hint}`, true)
     this.publish()
   }
 
@@ -260,7 +248,7 @@ export class Controller {
   private input(): ViewInput {
     const { mode, color } = this.options
     const { state, ui, size, wasReady } = this
-    const ring = ui.selected === null ? this.all : (this.rings.get(ui.selected) ?? null)
+    const ring = this.logs.of(ui.selected)
     return { state, ui, size, mode, color, now: this.options.now(), wasReady, ring }
   }
 

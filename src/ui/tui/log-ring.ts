@@ -7,7 +7,7 @@ export interface LogEntry {
 }
 
 /** Lines kept for each service; the rest is in the session's log files. */
-export const RING_SIZE = 5000
+const RING_SIZE = 5000
 
 /**
  * The last lines of one service or of all, outside React. Lines have absolute numbers that stay theirs while older ones fall out,
@@ -42,5 +42,32 @@ export class LogRing {
   slice(from: number, to: number): readonly LogEntry[] {
     const begin = Math.max(from, this.first)
     return to <= begin ? [] : this.lines.slice(begin - this.skipped, to - this.skipped)
+  }
+}
+
+/** The rings of all services, and one of their lines mixed. */
+export class LogBook {
+  private readonly rings = new Map<string, LogRing>()
+  private all = new LogRing()
+
+  add(service: string, lines: readonly LogLine[]): void {
+    const entries = lines.map((line) => ({ service, line }))
+    this.all.push(entries)
+    const known = this.rings.get(service)
+    const ring = known ?? new LogRing()
+    ring.push(entries)
+    if (known === undefined) this.rings.set(service, ring)
+  }
+
+  /** Forgets everything and begins with `tails`. */
+  restart(tails: Readonly<Record<string, readonly LogLine[]>>): void {
+    this.rings.clear()
+    this.all = new LogRing()
+    for (const [service, lines] of Object.entries(tails)) this.add(service, lines)
+  }
+
+  /** Of one service, or of all; null where nothing was logged. */
+  of(service: string | null): LogRing | null {
+    return service === null ? this.all : (this.rings.get(service) ?? null)
   }
 }

@@ -58,6 +58,8 @@ export async function renderTui(source: Source, options: TuiOptions): Promise<Tu
   })
   const resized = (): void => controller.resize(sizeOf(stdout))
   stdout.on('resize', resized)
+  // A terminal that hung up: nobody reads any more. Kept to the end, for what is written on the way out fails too.
+  stdout.on('error', () => leave('detached', false))
   const instance = mount(controller, {
     stdin: options.stdin,
     stdout,

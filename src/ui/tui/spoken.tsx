@@ -1,5 +1,5 @@
 import { Text } from 'ink'
-import { mainUrl, serviceRows, summaryText } from '../../core/select.js'
+import { serviceRows, summaryText, mainUrl } from '../../core/select.js'
 import type { StackState } from '../../core/state.js'
 import type { View } from './view.js'
 

@@ -1,7 +1,7 @@
 import { never } from '../../core/error.js'
 
 /** How far the way out has gone. */
-export type Leaving = 'cancelling' | 'stopping' | 'forcing'
+type Leaving = 'cancelling' | 'stopping' | 'forcing'
 
 /** What only this terminal knows: what is selected, shown, paused. */
 export interface UiState {

@@ -32,19 +32,26 @@ export interface RowView {
   readonly barTone: Tone | 'critical'
 }
 
+/** What the table is computed from. */
+export interface TableInput {
+  readonly state: StackState
+  readonly ui: UiState
+  readonly size: Size
+  readonly now: number
+  readonly wasReady: boolean
+}
+
 /** What is shown of the services at `now`, and in how many milliseconds a shown time changes (null: never). */
 export function tableView(
-  state: StackState,
-  ui: UiState,
-  size: Size,
+  input: TableInput,
   layout: Layout,
-  now: number,
 ): { readonly table: TableView | null; readonly tickMs: number | null } {
+  const { state, ui, size, now, wasReady } = input
   const rows = serviceRows(state, now)
   const still = serviceRows(state, null)
   const tickMs = tickOf(rows, state, now)
   if (layout.table <= 0) return { table: null, tickMs }
-  const columns = columnsOf(rows, state, size)
+  const columns = columnsOf(rows, state, size, wasReady)
   const { totalMs, bars } = timeline(state, now)
   const selected = rows.findIndex((row) => row.name === ui.selected)
   const above = Math.max(0, Math.min(selected - Math.floor(layout.table / 2), rows.length - layout.table))
@@ -67,8 +74,9 @@ export function tableView(
   }
 }
 
-function columnsOf(rows: readonly ServiceRow[], state: StackState, size: Size): Columns {
-  const settled = state.phase !== 'comingUp' && state.phase !== 'idle'
+/** While the stack comes up for the first time, the states have more to say than the addresses. */
+function columnsOf(rows: readonly ServiceRow[], state: StackState, size: Size, wasReady: boolean): Columns {
+  const settled = wasReady || (state.phase !== 'comingUp' && state.phase !== 'idle')
   return columnsFor(size, {
     name: Math.max(7, ...rows.map((row) => cells(row.name))),
     address: settled ? Math.max(0, ...rows.map((row) => row.address.length)) : 0,

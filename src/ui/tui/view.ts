@@ -1,4 +1,4 @@
-import { fitText, mainUrl, readyCount, serviceRows, summaryText, urlOf } from '../../core/select.js'
+import { fitText, readyCount, serviceRows, summaryText, mainUrl, urlOf } from '../../core/select.js'
 import type { Tone } from '../../core/select.js'
 import type { StackState } from '../../core/state.js'
 import { cells, cut, formatDuration, formatUptime, wrap } from '../../core/text.js'
@@ -70,7 +70,7 @@ export interface ViewInput {
 export function computeView(input: ViewInput): { readonly view: View; readonly tickMs: number | null } {
   const { state, ui, size, now } = input
   const layout = layoutFor(size, Object.keys(state.services).length, focusOf(state, ui))
-  const { table, tickMs } = tableView(state, ui, size, layout, now)
+  const { table, tickMs } = tableView(input, layout)
   const overlay = overlayView(input, layout.body)
   const view: View = {
     size,
@@ -112,9 +112,10 @@ export function urlToOpen(state: StackState, ui: UiState): string | null {
   return url ?? (state.phase === 'ready' ? mainUrl(state) : null)
 }
 
-function upAt(state: StackState): number | null {
-  if (state.phase !== 'ready' || state.upSince === null) return null
-  return Date.parse(state.upSince) + (state.ready?.durationMs ?? 0)
+/** Since the session began: a restart of one service does not make the stack young. */
+function upAt({ phase, session, upSince }: StackState): number | null {
+  const since = session?.since ?? upSince
+  return phase !== 'ready' || since === null ? null : Date.parse(since)
 }
 
 function minuteTick(state: StackState, now: number): number | null {
