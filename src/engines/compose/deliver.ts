@@ -71,7 +71,7 @@ type Write = Extract<FileChange, { type: 'write' }>
 function checkTarget(change: FileChange): FileChange {
   const { target } = change
   const clean = posix.normalize(target)
-  if (target.includes('\0') || !target.startsWith('/') || clean !== target || target === '/') {
+  if (target.includes('\0') || !target.startsWith('/') || clean !== target || target.endsWith('/')) {
     throw new DevstackError('DELIVERY_FAILED', `${JSON.stringify(target)} is no place for a file`, {
       cause: 'a target is an absolute path without "." and ".."',
     })

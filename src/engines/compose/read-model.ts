@@ -46,10 +46,13 @@ export async function readModel(
   }
 }
 
-/** Variables that are not set with their place; what else Compose said as it said it. */
+/** What Compose said, with its place where it is about a variable. */
 function placed(warnings: readonly string[], { unset }: ComposeSources): readonly Problem[] {
-  const others = unset.length === 0 ? warnings : warnings.filter((text) => unsetVariable(text) === null)
-  return [...unset, ...others.map(plainWarning)]
+  return warnings.map((text) => {
+    const name = unsetVariable(text)
+    const found = unset.find(({ message }) => name !== null && message.startsWith(`the variable ${name} `))
+    return found ?? plainWarning(text)
+  })
 }
 
 /** A service that is named comes with its profiles, as with Compose itself. */
