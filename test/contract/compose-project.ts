@@ -18,15 +18,14 @@ export interface ComposeProject {
   readonly folder: string
   readonly engine: Engine
   /** Another engine object over the same project. */
-  open(options?: Partial<ComposeEngineOptions>): Engine
-  write(file: string, text: string): Promise<void>
-  docker(...args: readonly string[]): Promise<string>
-  lines(...args: readonly string[]): Promise<readonly string[]>
+  readonly open: (options?: Partial<ComposeEngineOptions>) => Engine
+  readonly docker: (...args: readonly string[]) => Promise<string>
+  readonly lines: (...args: readonly string[]) => Promise<readonly string[]>
   /** Id of the service's container, running or not. */
-  containerOf(service: string): Promise<string>
+  readonly containerOf: (service: string) => Promise<string>
   /** Names of containers, networks and volumes that are there. */
-  things(): Promise<readonly string[]>
-  dispose(): Promise<void>
+  readonly things: () => Promise<readonly string[]>
+  readonly dispose: () => Promise<void>
 }
 
 /** `files`: path in the folder -> text; `compose.yaml` is one of them. */
@@ -63,7 +62,6 @@ export async function makeComposeProject(files: Readonly<Record<string, string>>
     folder,
     engine: open(),
     open,
-    write,
     docker,
     lines,
     containerOf: async (service) => {

@@ -81,8 +81,12 @@ export async function startDrive(engine: Engine): Promise<Drive> {
       })
       return { ...outcome, plan: made }
     },
-    stop: (services) => engine.apply({ ...about, kind: 'stop', services, force: false }, run(life.signal)),
-    down: (volumes) => engine.apply({ ...about, kind: 'remove', services: [], volumes }, run(life.signal)),
+    stop: (services) =>
+      whileStopping(() => engine.apply({ ...about, kind: 'stop', services, force: false }, run(life.signal))),
+    down: (volumes) =>
+      whileStopping(() =>
+        engine.apply({ ...about, kind: 'remove', services: [], volumes }, run(life.signal)),
+      ),
     async end() {
       life.abort(new Error('the test is over'))
       await listening.catch(() => undefined)

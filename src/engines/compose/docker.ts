@@ -50,7 +50,7 @@ async function loadClient(endpoint: string): Promise<Dockerode> {
   if (endpoint.startsWith('unix://')) {
     // `host: undefined` keeps the library from taking another engine out of DOCKER_HOST.
     const options = { socketPath: endpoint.slice('unix://'.length), host: undefined }
-    return new Client(options as unknown as Dockerode.DockerOptions)
+    return new Client(options)
   }
   if (endpoint.startsWith('npipe://')) return new Client({ socketPath: endpoint.slice('npipe://'.length) })
   // Everything else (TLS files, ssh) the library reads from the same environment that named the endpoint.
@@ -112,7 +112,7 @@ function readThroughClient(client: Dockerode, path: string, signal: AbortSignal)
     }
     modem.dial(dial, (error, body) => {
       if (error === null || error === undefined) resolve({ headers: {}, body })
-      else reject(error as Error)
+      else reject(error)
     })
   })
 }

@@ -39,7 +39,7 @@ export function createComposeEngine(options: ComposeEngineOptions): Engine {
     },
     observe: (signal) => observe(context, signal),
     apply: (operation, run) => apply(context, resolved, operation, run),
-    deliver: deliverer.deliver,
+    deliver: (instance, changes, signal) => deliverer.deliver(instance, changes, signal),
     manifest: (instance, signal) => readManifest(docker, resolved, instance, signal),
     exec: (request, signal) => execInService(context, request, signal),
     events: (signal) => readEvents(docker, project, signal, watchContainers(docker, project, signal)),

@@ -1,6 +1,5 @@
 import type { EngineEvent } from '../../orchestrator/ports.js'
 import type { Docker } from './docker.js'
-import { watchContainers } from './event-stream.js'
 import type { ContainerEvent, StreamItem } from './event-stream.js'
 import { LABEL } from './labels.js'
 import { readLastLines } from './last-lines.js'

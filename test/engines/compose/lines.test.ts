@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createFrameReader } from '../../../src/engines/compose/frames.js'
 import { createLineSplitter, cutLine, LONGEST_LINE } from '../../../src/engines/compose/lines.js'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { WatchRule } from '../../../src/core/project.js'
 import { createBuildReader } from '../../../src/engines/compose/build-output.js'
@@ -150,8 +150,8 @@ describe('files that are delivered', () => {
 
 describe('delivery', () => {
   // Nothing of the engine may be asked for a target that is refused.
-  const { deliver } = createDeliverer({} as Docker)
-  const instance = { id: 'c1', service: 'api', state: 'running' } as Parameters<typeof deliver>[0]
+  const deliverer = createDeliverer({} as Docker)
+  const instance = { id: 'c1', service: 'api', state: 'running' } as Parameters<typeof deliverer.deliver>[0]
   test('a target that is not a plain absolute path is refused before the engine is asked', async () => {
     const odd = fc.oneof(
       fc.constantFrom('', '/', 'a', '../a', '/a/../b', '/a/./b', '/a//b', '/a/', '/a\0b'),
@@ -162,7 +162,7 @@ describe('delivery', () => {
     await fc.assert(
       fc.asyncProperty(odd, async (target) => {
         await expect(
-          deliver(instance, [{ type: 'delete', target }], AbortSignal.timeout(1000)),
+          deliverer.deliver(instance, [{ type: 'delete', target }], AbortSignal.timeout(1000)),
         ).rejects.toMatchObject({ code: 'DELIVERY_FAILED' })
       }),
     )

@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from 'node:util'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createSanitiser, sanitise } from '../../../src/engines/compose/sanitise.js'
 
