@@ -1,5 +1,5 @@
 import { isAlias, isMap, isPair, isScalar, isSeq } from 'yaml'
-import type { Alias, Node, Pair, YAMLMap, YAMLSeq } from 'yaml'
+import type { Alias, Node, Pair, Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import type { Problem, SourcePosition } from './error.js'
 
 /** Offsets of one entry of a map or list, and its value, so that places are found by walking. */
@@ -51,7 +51,17 @@ export class YamlReader {
   private plain(node: Node): Read {
     if (isMap(node)) return this.map(node)
     if (isSeq(node)) return this.list(node)
-    return { value: isScalar(node) ? node.value : null, size: 1 }
+    if (!isScalar(node)) return { value: null, size: 1 }
+    this.checkTag(node)
+    return { value: node.value, size: 1 }
+  }
+
+  /** `!!int text` is a mistake, but the library leaves it a text. */
+  private checkTag(node: Scalar): void {
+    const type = /^tag:yaml\.org,2002:(int|float|bool|null)$/.exec(node.tag ?? '')?.[1]
+    if (type !== undefined && typeof node.value === 'string') {
+      this.problem(node, `"${node.value}" is not what its tag !!${type} says`)
+    }
   }
 
   private alias(node: Alias): Read {
@@ -100,6 +110,7 @@ export class YamlReader {
       const read = this.node(pair.value as Node | null)
       size += read.size
       if (key === '<<' && isPlain(pair.key)) {
+        if (merges.length > 0) this.problem(pair.key as Node, 'the key "<<" is written twice')
         merges.push(...this.merged(pair, read.value))
         continue
       }
@@ -119,6 +130,7 @@ export class YamlReader {
       if (typeof read.value === 'string') return read.value
     }
     if (isScalar(key)) {
+      this.checkTag(key)
       if (typeof key.value === 'string') return key.value
       if (key.value === null && key.source === '') return ''
       this.problem(key, `the key ${key.source ?? String(key.value)} is not text; put it in quotes`)

@@ -44,6 +44,13 @@ export function readYaml(text: string, file: string): YamlSource {
     const message = `the file has ${String(size)} bytes; more than ${String(YAML_CAPS.bytes)} are not read`
     return new Source(file, text, position, [{ message, at: { file, line: 1, column: 1 }, hint: null }])
   }
+  const control = CONTROL.exec(text)
+  if (control !== null) {
+    lines.lineStarts.push(...lineStartsOf(text))
+    const code = (control[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
+    const message = `the control character U+${code} is not allowed`
+    return new Source(file, text, position, [{ message, at: position(control.index), hint: null }])
+  }
   const tokens = parse(text, lines)
   if ('refused' in tokens) {
     return new Source(file, text, position, [
@@ -52,7 +59,9 @@ export function readYaml(text: string, file: string): YamlSource {
   }
   const documents = [...new Composer({ prettyErrors: false, uniqueKeys: false }).compose(tokens)]
   const syntax = documents.flatMap(({ errors }) =>
-    errors.map((error) => ({ message: sentence(error.message), at: position(error.pos[0]), hint: null })),
+    errors
+      .filter(({ message }) => !TOLERATED.test(message))
+      .map(({ message, pos }) => ({ message: sentence(message), at: position(pos[0]), hint: null })),
   )
   if (syntax.length > 0) return new Source(file, text, position, capped(syntax))
   const reader = new YamlReader(position, YAML_CAPS.nodes)
@@ -62,6 +71,16 @@ export function readYaml(text: string, file: string): YamlSource {
   }))
   if (reader.problems.length > 0) return new Source(file, text, position, capped(reader.problems))
   return new Source(file, text, position, [], roots, reader.places)
+}
+
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\0-\x08\x0B\x0C\x0E-\x1F\x7F-\x84\x86-\x9F\uFFFE\uFFFF]/
+
+/** `[a]#b` is a mistake by the book, but Compose reads it. */
+const TOLERATED = /^Comments must be separated/
+
+function lineStartsOf(text: string): readonly number[] {
+  return [0, ...[...text.matchAll(/\n/g)].map(({ index }) => index + 1)]
 }
 
 interface Refusal {

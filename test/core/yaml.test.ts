@@ -77,6 +77,13 @@ test.each([
   ['a: *b\n', ['1:4 the alias *b has no anchor']],
   ['a: &a [*a]\n', ['1:8 the alias *a is inside its own anchor']],
   ['a: {<<: 5}\n', ['1:5 << needs a map, or a list of maps']],
+  ['a: {<<: {}, <<: {}}\n', ['1:13 the key "<<" is written twice']],
+  ['a: 1\nb: x\0y\n', ['2:5 the control character U+0000 is not allowed']],
+  [
+    'a: !!int x\n!!bool b: 1\n',
+    ['1:10 "x" is not what its tag !!int says', '2:8 "b" is not what its tag !!bool says'],
+  ],
+  ['a: [1]#c\n', []],
 ])('%j', (text, expected) => {
   expect(told(text)).toEqual(expected)
 })

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { readDotEnv } from '../../../core/dotenv.js'
@@ -222,7 +223,15 @@ class Loader {
     const at = from ?? { file, line: 1, column: 1 }
     try {
       const { size } = await stat(file)
-      if (size <= YAML_CAPS.bytes) return await readFile(file, 'utf8')
+      if (size <= YAML_CAPS.bytes) {
+        const bytes = await readFile(file)
+        const text = bytes.toString('utf8')
+        if (isUtf8(bytes)) return text
+        const before = text.slice(0, text.indexOf('\uFFFD')).split('\n')
+        const place = { file, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
+        this.fail(`${file} is not UTF-8`, place, 'save it as UTF-8')
+        return null
+      }
       this.fail(`${file} has ${String(size)} bytes; more than ${String(YAML_CAPS.bytes)} are not read`, at)
     } catch (error) {
       const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'

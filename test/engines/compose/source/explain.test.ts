@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 import { describe, expect, test } from 'vitest'
 import { explainComposeErrors, readComposeSources } from '../../../../src/engines/compose/source/explain.js'
@@ -136,6 +137,15 @@ test.each([
   const { problems } = await explainComposeErrors(requestFor(folder, files))
   expect(problems.length).toBeGreaterThan(0)
   expect(performance.now() - start).toBeLessThan(5000)
+})
+
+test('a file that is not UTF-8 is told at its first wrong byte', async () => {
+  await using folder = await Folder.with()
+  await writeFile(folder.at('compose.yaml'), Buffer.from('services:\n  a: { image: "\xff" }\n', 'latin1'))
+  const { problems } = await explainComposeErrors(requestFor(folder, { 'compose.yaml': '' }))
+  expect(problems.map((problem) => tell(problem, folder))).toEqual([
+    'compose.yaml:2:16 ~/compose.yaml is not UTF-8',
+  ])
 })
 
 test('keys that JavaScript has a meaning for are keys like any other', async () => {
