@@ -69,14 +69,14 @@ describe('footer', () => {
 
 describe('keys', () => {
   test('Ctrl-C and q are the way out, and in attach only detach', () => {
-    expect(commandFor('ctrl-c', comingUp)).toEqual({ do: 'leave', insist: true })
-    expect(commandFor('q', up)).toEqual({ do: 'leave', insist: false })
+    expect(commandFor('ctrl-c', comingUp)).toEqual({ do: 'leave' })
+    expect(commandFor('q', up)).toEqual({ do: 'leave' })
     expect(commandFor('ctrl-c', attach)).toEqual({ do: 'detach' })
     expect(commandFor('q', attach)).toEqual({ do: 'detach' })
   })
 
-  test('on the way out only Ctrl-C insists', () => {
-    expect(commandFor('ctrl-c', stopping)).toEqual({ do: 'leave', insist: true })
+  test('on the way out only Ctrl-C means something: it forces', () => {
+    expect(commandFor('ctrl-c', stopping)).toEqual({ do: 'leave' })
     expect(commandFor('q', stopping)).toBeNull()
     expect(commandFor('r', stopping)).toBeNull()
   })

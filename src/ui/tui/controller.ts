@@ -171,7 +171,7 @@ export class Controller {
         this.end('detached')
         break
       case 'leave':
-        this.leave(command.insist)
+        this.leave()
         break
       default:
         never(command)
@@ -186,11 +186,10 @@ export class Controller {
     opened().catch((error: unknown) => this.complain(error))
   }
 
-  private leave(insist: boolean): void {
+  private leave(): void {
     const { leaving } = this.ui
     if (leaving === 'forcing') this.end('forced')
-    else if (leaving !== null && insist) this.leaveBy('forcing', { type: 'quit', force: true })
-    else if (leaving !== null) return
+    else if (leaving !== null) this.leaveBy('forcing', { type: 'quit', force: true })
     else if (keyContext(this.input()).cancels) this.leaveBy('cancelling', { type: 'cancel' })
     else this.leaveBy('stopping', { type: 'quit', force: false })
   }

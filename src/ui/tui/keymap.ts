@@ -13,8 +13,8 @@ export type Command =
   | { readonly do: 'intent'; readonly intent: (service: string) => Intent; readonly said: string }
   | { readonly do: 'open' }
   | { readonly do: 'detach' }
-  /** The way out: cancels, stops, or in `attach` detaches. `insist`: pressed again it forces. */
-  | { readonly do: 'leave'; readonly insist: boolean }
+  /** The way out: cancels or stops; on the way out it forces. */
+  | { readonly do: 'leave' }
 
 /** What decides whether a key means something now. */
 export interface KeyContext {
@@ -82,11 +82,11 @@ export const bindings: readonly Binding[] = [
   { keys: ['right'], shown: '→', label: null, help: 'move the logs sideways', group: 'look', when: always, command: ui('right') },
   { keys: ['escape'], shown: 'esc', label: null, help: 'close what is open', group: 'look', when: onServices, command: ui('back') },
   { keys: ['o'], shown: 'o', label: 'open', help: 'open it in the browser', group: 'service', when: ({ canOpen }) => canOpen, command: { do: 'open' } },
-  { keys: ['ctrl-c'], shown: '^C', label: 'force', help: 'do not wait: kill', group: 'stack', when: isLeaving, command: { do: 'leave', insist: true } },
-  { keys: ['ctrl-c'], shown: '^C', label: 'cancel', help: 'cancel; twice: by force', group: 'stack', when: (context) => owns(context) && context.cancels, command: { do: 'leave', insist: true } },
-  { keys: ['q'], shown: 'q', label: null, help: 'cancel this run', group: 'stack', when: (context) => owns(context) && context.cancels, command: { do: 'leave', insist: false } },
-  { keys: ['q'], shown: 'q', label: 'stop all', help: 'stop all; data is kept', group: 'stack', when: (context) => owns(context) && !context.cancels, command: { do: 'leave', insist: false } },
-  { keys: ['ctrl-c'], shown: '^C', label: null, help: 'as q; twice: by force', group: 'stack', when: (context) => owns(context) && !context.cancels, command: { do: 'leave', insist: true } },
+  { keys: ['ctrl-c'], shown: '^C', label: 'force', help: 'do not wait: kill', group: 'stack', when: isLeaving, command: { do: 'leave' } },
+  { keys: ['ctrl-c'], shown: '^C', label: 'cancel', help: 'cancel; twice: by force', group: 'stack', when: (context) => owns(context) && context.cancels, command: { do: 'leave' } },
+  { keys: ['q'], shown: 'q', label: null, help: 'cancel this run', group: 'stack', when: (context) => owns(context) && context.cancels, command: { do: 'leave' } },
+  { keys: ['q'], shown: 'q', label: 'stop all', help: 'stop all; data is kept', group: 'stack', when: (context) => owns(context) && !context.cancels, command: { do: 'leave' } },
+  { keys: ['ctrl-c'], shown: '^C', label: null, help: 'as q; twice: by force', group: 'stack', when: (context) => owns(context) && !context.cancels, command: { do: 'leave' } },
   { keys: ['q', 'ctrl-c'], shown: 'q', label: 'detach', help: 'leave; all keeps running', group: 'stack', when: ({ mode }) => mode === 'attach', command: { do: 'detach' } },
   { keys: ['d'], shown: 'd', label: 'detach', help: 'leave; all keeps running', group: 'stack', when: owns, command: { do: 'detach' } },
   { keys: ['r'], shown: 'r', label: 'restart', help: 'restart it', group: 'service', when: withService, command: asks('restart', 'restarting') },
