@@ -215,3 +215,9 @@ export function isNotFound(error: unknown): boolean {
 export function labelFilter(...labels: readonly string[]): { readonly label: readonly string[] } {
   return { label: labels }
 }
+
+/** True where the engine did not answer, or broke off. */
+export function isUnreachable(error: unknown): boolean {
+  const { code } = error as { code?: string }
+  return code === 'ENGINE_GONE' || code === 'ENGINE_NOT_RUNNING'
+}

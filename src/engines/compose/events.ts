@@ -1,4 +1,5 @@
 import type { EngineEvent } from '../../orchestrator/ports.js'
+import { isUnreachable } from './docker.js'
 import type { Docker } from './docker.js'
 import type { ContainerEvent, StreamItem } from './event-stream.js'
 import { LABEL } from './labels.js'
@@ -92,9 +93,4 @@ async function died(
 function healthOutput(container: InspectedContainer | null): string | null {
   const output = container?.State.Health?.Log?.at(-1)?.Output
   return output === undefined ? null : sanitise(output).trim()
-}
-
-function isUnreachable(error: unknown): boolean {
-  const { code } = error as { code?: string }
-  return code === 'ENGINE_GONE' || code === 'ENGINE_NOT_RUNNING'
 }

@@ -56,7 +56,7 @@ export function createLogReader(
           await channel.ready()
         }
       } catch (error) {
-        if (signal.aborted || isNotFound(error) || isBroken(error)) return
+        if (signal.aborted || isNotFound(error) || isBroken(error) || isUnreadable(error)) return
         throw docker.explain(error, `read the log of ${source.service}`)
       }
     },
@@ -144,4 +144,9 @@ function isBroken(error: unknown): boolean {
     'ECONNABORTED',
   ]
   return broken.includes(code ?? '') || message === 'aborted'
+}
+
+/** Some log drivers only send lines away: then there is nothing to show, which is no failure. */
+function isUnreadable(error: unknown): boolean {
+  return /does not support reading/i.test((error as { message?: string }).message ?? '')
 }

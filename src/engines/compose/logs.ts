@@ -1,6 +1,7 @@
 import type { LogRecord, LogRequest } from '../../orchestrator/ports.js'
 import { createChannel } from './channel.js'
 import type { Channel } from './channel.js'
+import { isUnreachable } from './docker.js'
 import type { Docker } from './docker.js'
 import { watchContainers } from './event-stream.js'
 import { LABEL } from './labels.js'
@@ -66,6 +67,10 @@ class Collector {
     }
   }
 
+  private async resume(): Promise<void> {
+    for (const reading of await this.readAll(null)) this.watch(reading)
+  }
+
   private wants(service: string): boolean {
     return this.request.services.length === 0 || this.request.services.includes(service)
   }
@@ -79,7 +84,10 @@ class Collector {
   }
 
   private watch(reading: Promise<void>): void {
-    reading.catch((error: unknown) => this.channel.fail(error))
+    // While the engine is away there is nothing to read; `connected` comes when it is back.
+    reading.catch((error: unknown) => {
+      if (!isUnreachable(error)) this.channel.fail(error)
+    })
   }
 
   private async read(id: string, service: string, tail: number | null): Promise<void> {
