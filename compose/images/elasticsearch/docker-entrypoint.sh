@@ -184,7 +184,6 @@ main() {
     --patch-module=java.base="$bridge" \
     --add-exports=java.base/org.elasticsearch.entitlement.bridge=org.elasticsearch.entitlement,java.logging,java.net.http,java.naming,jdk.net,jdk.zipfs,jdk.management.agent \
     -XX:+EnableDynamicAgentLoading -Djdk.attach.allowAttachSelf=true \
-    --add-modules=jdk.incubator.vector \
     "${jvm_options[@]}" \
     --module-path lib --add-modules=jdk.net --add-modules=jdk.management.agent --add-modules=ALL-MODULE-PATH \
     -m org.elasticsearch.server/org.elasticsearch.bootstrap.Elasticsearch \
