@@ -58,12 +58,13 @@ class Collector {
     let connected = false
     for await (const item of events) {
       // What is new while we follow is read whole.
-      if (item.type === 'connected' && connected)
-        for (const reading of await this.readAll(null)) this.watch(reading)
+      if (item.type === 'connected' && connected) this.watch(this.resume())
       connected = true
-      if (item.type !== 'event' || item.event.Action !== 'start') continue
-      const service = item.event.Actor.Attributes[LABEL.service] ?? ''
-      if (this.wants(service)) this.watch(this.read(item.event.Actor.ID, service, null))
+      if (item.type !== 'event') continue
+      const { ID: id, Attributes } = item.event.Actor
+      const service = Attributes[LABEL.service] ?? ''
+      if (item.event.Action === 'destroy') this.sources.delete(id)
+      if (item.event.Action === 'start' && this.wants(service)) this.watch(this.read(id, service, null))
     }
   }
 
