@@ -10,7 +10,8 @@ const OVERRIDE_NAMES = [
   'docker-compose.override.yaml',
 ]
 
-export const CONFIG_NAMES = ['devstack.yaml', 'devstack.yml']
+/** The first is what `init` writes. */
+export const CONFIG_NAMES = ['devstack.yaml', 'devstack.yml'] as const
 
 /** The files of one folder that matter to us. */
 export interface FolderFiles {

@@ -30,7 +30,7 @@ export async function wantedName(found: NamedProject, projectName: string | null
     const name = await nameOf(file, found.environment)
     if (name !== null) return checked(name, `name of ${file}`)
   }
-  const folder = normalise(basename(found.projectDirectory))
+  const folder = normaliseName(basename(found.projectDirectory))
   // A folder named only in letters that Compose drops: it refuses such a one, we need not.
   if (folder === '')
     return { name: 'default', from: `folder ${found.projectDirectory}, which has no usable name` }
@@ -38,15 +38,16 @@ export async function wantedName(found: NamedProject, projectName: string | null
 }
 
 function checked(name: string, from: string): WantedName {
-  if (normalise(name) === name && name !== '') return { name, from }
-  const hint = normalise(name) === '' ? null : `use "${normalise(name)}"`
+  if (normaliseName(name) === name && name !== '') return { name, from }
+  const hint = normaliseName(name) === '' ? null : `use "${normaliseName(name)}"`
   throw new DevstackError('CONFIG_INVALID', `"${name}" is not a project name that Compose accepts`, {
     cause: `${from}: it must begin with a lowercase letter or digit and have only a-z, 0-9, _ and -`,
     hint,
   })
 }
 
-function normalise(name: string): string {
+/** As Compose makes a project name of a folder's; empty where nothing is left. */
+export function normaliseName(name: string): string {
   return name
     .toLowerCase()
     .replace(/[^a-z0-9_-]/g, '')
