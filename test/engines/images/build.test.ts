@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Progress } from '../../../src/core/events.js'
 import { createImageBuilder } from '../../../src/engines/images/build.js'
 import type { ImageBuilder } from '../../../src/engines/images/build.js'
@@ -128,7 +128,7 @@ describe('several builds', () => {
 
   test('one who leaves does not end the base that another waits for; the last does', async () => {
     const aborted: boolean[] = []
-    const { builder } = setUp(
+    const { programs, builder } = setUp(
       ({ argv, signal }) =>
         argv[0] === 'mmdebstrap'
           ? new Promise((_, reject) => {
@@ -146,7 +146,9 @@ describe('several builds', () => {
       builder.build('nginx', request(second.signal)),
     ]
     const outcomes = Promise.allSettled(builds)
-    await tick()
+    await vi.waitFor(() => {
+      expect(programs.calls.map(([program]) => program)).toContain('mmdebstrap')
+    })
     first.abort(new Error('enough'))
     await expect(builds[0]).rejects.toThrow('enough')
     expect(aborted).toEqual([])
