@@ -60,6 +60,14 @@ export async function startFakeDocker(): Promise<FakeDocker> {
   return fake
 }
 
+export interface FakeAnswer {
+  readonly stdout?: string
+  readonly stderr?: string
+  readonly exitCode?: number
+  /** Starts this program, then neither ends nor minds SIGTERM. */
+  readonly spawns?: readonly string[]
+}
+
 /** A Compose program that prints what a test gives it and logs how it was called. */
 export interface FakeCompose {
   readonly command: readonly string[]
@@ -68,13 +76,11 @@ export interface FakeCompose {
 }
 
 /**
- * @param answers by verb and first option, `config --format`: what is printed, and the exit code.
+ * @param answers by verb (`create`), or verb and first option (`config --format`): what is printed, and the exit code.
  */
 export async function writeFakeCompose(
   folder: string,
-  answers: Readonly<
-    Record<string, { readonly stdout?: string; readonly stderr?: string; readonly exitCode?: number }>
-  >,
+  answers: Readonly<Record<string, FakeAnswer>>,
 ): Promise<FakeCompose> {
   const log = join(folder, 'compose.log')
   const file = join(folder, 'docker-compose')
@@ -83,8 +89,13 @@ const { appendFileSync } = require('node:fs')
 const argv = process.argv.slice(2)
 appendFileSync(${JSON.stringify(log)}, JSON.stringify({ argv, dockerHost: process.env.DOCKER_HOST }) + '\\n')
 const answers = ${JSON.stringify(answers)}
-const at = argv.indexOf('config')
-const answer = answers[argv.slice(at, at + 2).join(' ')] ?? { stderr: 'no such call', exitCode: 99 }
+const at = argv.findIndex((word) => ['config', 'create', 'build', 'down'].includes(word))
+const answer = answers[argv.slice(at, at + 2).join(' ')] ?? answers[argv[at]] ?? { stderr: 'no such call', exitCode: 99 }
+if (answer.spawns) {
+  require('node:child_process').spawn(answer.spawns[0], answer.spawns.slice(1), { stdio: 'ignore' })
+  process.on('SIGTERM', () => undefined)
+  setInterval(() => undefined, 1000)
+}
 process.stdout.write(answer.stdout ?? '')
 process.stderr.write(answer.stderr ?? '')
 process.exitCode = answer.exitCode ?? 0
