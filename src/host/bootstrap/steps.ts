@@ -54,9 +54,7 @@ async function installation(
     apply: async ({ machine, env, signal, tell }) => {
       const apt = source.kind === 'newer' ? await privateApt(machine, source.release, env, signal) : ownApt
       try {
-        const onLine = (line: string) => {
-          if (/^(Get:|Unpacking|Setting up)/.test(line)) tell(line)
-        }
+        const onLine = nowAndThen(tell)
         await install(machine, apt, packages, source.kind === 'newer' ? '13' : null, { env, signal, onLine })
       } finally {
         await apt.remove()
@@ -198,11 +196,19 @@ export const imageToolsStep: BootstrapStep = {
       doing: `installing ${packages.join(' ')}`,
       consent: { question: `${what}: devstack installs ${packages.join(', ')}`, byHand },
       apply: async ({ signal, tell }) => {
-        const onLine = (line: string) => {
-          if (/^(Get:|Unpacking|Setting up)/.test(line)) tell(line)
-        }
+        const onLine = nowAndThen(tell)
         await install(machine, ownApt, packages, null, { env, signal, onLine })
       },
     }
   },
+}
+
+/** What apt does, in its own words: a sign of life every few seconds, not each of its lines. */
+function nowAndThen(tell: (line: string) => void): (line: string) => void {
+  let last = performance.now()
+  return (line) => {
+    if (!/^(Get:|Unpacking|Setting up)/.test(line) || performance.now() - last < 5000) return
+    last = performance.now()
+    tell(line)
+  }
 }
