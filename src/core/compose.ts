@@ -60,7 +60,7 @@ export interface ServiceExtension {
 }
 
 /** `x-devstack` at the top of a Compose file. */
-export interface ProjectExtension {
+interface ProjectExtension {
   readonly services?: Readonly<Record<string, ServiceExtension | null>> | null
 }
 

@@ -68,7 +68,7 @@ export function isLocal(path: string): boolean {
 }
 
 /** A text or a list of them. */
-export function texts(value: unknown): readonly string[] {
+function texts(value: unknown): readonly string[] {
   if (typeof value === 'string') return [value]
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
 }

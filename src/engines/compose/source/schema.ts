@@ -5,7 +5,7 @@ import type { Path } from '../../../core/yaml.js'
 import { isMap } from './types.js'
 import type { ComposeDocument, SourceProblem } from './types.js'
 
-export interface SchemaRequest {
+interface SchemaRequest {
   readonly document: ComposeDocument
   /** Only what is below this path is told. */
   readonly within: Path
@@ -27,22 +27,8 @@ export function schemaChecker(): Promise<Check> {
 }
 
 async function loadChecker(): Promise<Check> {
-  const [{ Ajv }, { default: composeSchema }] = await Promise.all([
-    import('ajv'),
-    import('docker-compose/schema/compose-spec.json', { with: { type: 'json' } }),
-  ])
-  // The schema names its draft by an address that is not the draft's own; draft 7 is what Ajv speaks anyway.
-  const { $schema: _, ...schema } = composeSchema
-  const ajv = new Ajv({
-    allErrors: true,
-    strict: false,
-    verbose: true,
-    validateFormats: false,
-    logger: false,
-  })
-  // Compose drops most repeated items itself, and Ajv compares them all with one another.
-  ajv.removeKeyword('uniqueItems')
-  const validate: ValidateFunction = ajv.compile(schema)
+  const { compileSchema } = await import('./validator.js')
+  const validate = compileSchema()
   return (request) => check(validate, request)
 }
 
