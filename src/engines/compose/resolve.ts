@@ -23,7 +23,8 @@ import { readModel } from './read-model.js'
 import type { ReadModel } from './read-model.js'
 import { explainFiles, readSources } from './sources.js'
 import { readIfThere, writeIfChanged } from './state.js'
-import { readVolumes } from './volumes.js'
+import { listVolumes, readVolumes } from './volumes.js'
+import type { ListedVolume } from './volumes.js'
 import { worktreeWarnings } from './warnings.js'
 
 /** What {@link resolve} found out; `apply` needs more of it than the orchestrator. */
@@ -61,7 +62,9 @@ async function resolveOnce(
   signal: AbortSignal,
 ): Promise<Resolved> {
   const file = overrideFile(context)
+  // All that does not need the files' contents goes on while Compose reads them.
   const engine = settled(readEngine(context, signal))
+  settled(context.images.recipes())
   const before = await readIfThere(file)
   // Most runs change nothing: the hashes are asked for with the last override while the files are read.
   const early = before === null ? null : settled(readHashes(context, request.profiles, signal))
@@ -70,7 +73,7 @@ async function resolveOnce(
   for (const { message, hint, at } of read.warnings) emit({ type: 'warned', message, hint, place: at })
   const { purpose } = request
   const services = requestedServices(model, request.services)
-  const { running, present } = await engine()
+  const { running, present, volumes } = await engine()
   const draft = await draftProject(context, read, emit)
   const images = await chooseProjectImages(
     context,
@@ -85,7 +88,7 @@ async function resolveOnce(
   )
   if (!context.options.primary) warnAboutWorktree(read, emit)
   const { choices } = images
-  const volumeLabels = await readVolumes(context, { model, choices, present, services, purpose }, signal)
+  const volumeLabels = await readVolumes(context, { model, choices, present, volumes, services, purpose })
   const text = formatOverride({
     services: overrides(model, images, ports),
     volumeLabels,
@@ -162,14 +165,16 @@ function settled<T>(promise: Promise<T>): () => Promise<T> {
 interface EngineState {
   readonly running: readonly ListedContainer[]
   readonly present: ImageIndex
+  readonly volumes: readonly ListedVolume[]
 }
 
 async function readEngine({ docker, images }: EngineContext, signal: AbortSignal): Promise<EngineState> {
-  const [running, present] = await Promise.all([
+  const [running, present, volumes] = await Promise.all([
     docker.get<readonly ListedContainer[]>('/containers/json', {}, signal),
     images.engine.images(signal),
+    listVolumes(docker, signal),
   ])
-  return { running, present: indexImages(present) }
+  return { running, present: indexImages(present), volumes }
 }
 
 function portHolders(running: readonly ListedContainer[], context: EngineContext): readonly PortHolder[] {

@@ -3,6 +3,7 @@ import { familyConflict, volumeFamilyLabels } from '../images/families.js'
 import type { LabelledImage } from '../images/families.js'
 import { IMAGE_LABEL } from '../images/recipes.js'
 import type { Recipe } from '../images/recipes.js'
+import type { Docker } from './docker.js'
 import type { ImageIndex } from './image-index.js'
 import { servicesOf } from './model.js'
 import type { ComposeModel } from './model.js'
@@ -10,7 +11,7 @@ import type { EngineContext } from './options.js'
 
 type Labels = Readonly<Record<string, string>>
 
-interface ListedVolume {
+export interface ListedVolume {
   readonly Name: string
   readonly Labels: Labels | null
 }
@@ -18,10 +19,21 @@ interface ListedVolume {
 /** Labels of ours on a volume begin with this. */
 const OWN = 'dev.devstack.'
 
+/** Every volume of the engine: one of a fixed name may be there without the project's label. */
+export async function listVolumes(docker: Docker, signal: AbortSignal): Promise<readonly ListedVolume[]> {
+  const listed = await docker.get<{ readonly Volumes: readonly ListedVolume[] | null }>(
+    '/volumes',
+    {},
+    signal,
+  )
+  return listed.Volumes ?? []
+}
+
 export interface VolumeRequest {
   readonly model: ComposeModel
   readonly choices: readonly ImageChoice[]
   readonly present: ImageIndex
+  readonly volumes: readonly ListedVolume[]
   /** The services that are about to run. */
   readonly services: readonly string[]
   readonly purpose: 'up' | 'look'
@@ -35,17 +47,10 @@ export interface VolumeRequest {
 export async function readVolumes(
   context: EngineContext,
   request: VolumeRequest,
-  signal: AbortSignal,
 ): Promise<Readonly<Record<string, Labels>>> {
   const own = Object.entries(request.model.volumes ?? {}).filter(([, volume]) => volume?.external !== true)
   if (own.length === 0) return {}
-  // Without a filter: a volume of a fixed name may be there without the project's label.
-  const { Volumes } = await context.docker.get<{ readonly Volumes: readonly ListedVolume[] | null }>(
-    '/volumes',
-    {},
-    signal,
-  )
-  const present = new Map((Volumes ?? []).map((volume) => [volume.Name, volume.Labels ?? {}]))
+  const present = new Map(request.volumes.map((volume) => [volume.Name, volume.Labels ?? {}]))
   const recipes = await context.images.recipes()
   return Object.fromEntries(
     own.flatMap(([key, volume]): readonly (readonly [string, Labels])[] => {
