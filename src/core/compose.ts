@@ -9,6 +9,7 @@ import type {
   Service,
   WatchRule,
 } from './project.js'
+import { didYouMean } from './suggest.js'
 import { checkRules, readRules, resolvePath } from './watch.js'
 import type { RuleSource, WatchEntry } from './watch.js'
 
@@ -87,6 +88,8 @@ export interface ComposeContext {
   readonly watch?: Readonly<Record<string, readonly WatchEntry[]>>
   /** By service: its `x-devstack`, which `docker compose config --format json` leaves out. */
   readonly extensions?: Readonly<Record<string, ServiceExtension>>
+  /** The services of all profiles. Given: names that are none of them are problems. */
+  readonly allServices?: readonly string[]
   /** Where a key of the Compose files is written. */
   readonly locate?: (path: readonly (string | number)[]) => SourcePosition | null
   /** Where a key of devstack.yaml is written. */
@@ -256,14 +259,25 @@ function watchRules(name: string, service: ComposeService, model: ComposeModel, 
   }
 }
 
-/** Rules of a service that is not there would be dropped in silence. A service of an inactive profile is not there either. */
+/** What is said about a service that is not there would be dropped in silence. */
 function unknownServices(model: ComposeModel, context: ComposeContext): readonly Problem[] {
-  const known = model.services ?? {}
-  return Object.keys(model['x-devstack']?.services ?? {})
-    .filter((name) => !(name in known) && context.locate?.(['services', name]) == null)
-    .map((name) => ({
-      message: `x-devstack names the service "${name}", which the Compose files do not have`,
-      at: context.locate?.(['x-devstack', 'services', name]) ?? null,
-      hint: `services: ${Object.keys(known).join(', ')}`,
+  const known = context.allServices
+  if (known === undefined) return []
+  const inCompose = Object.keys(model['x-devstack']?.services ?? {}).map((name) => ({
+    name,
+    by: 'x-devstack',
+    at: context.locate?.(['x-devstack', 'services', name]) ?? null,
+  }))
+  const inConfig = Object.keys(context.watch ?? {}).map((name) => ({
+    name,
+    by: 'devstack.yaml',
+    at: context.locateConfig?.(['services', name]) ?? null,
+  }))
+  return [...inCompose, ...inConfig]
+    .filter(({ name }) => !known.includes(name))
+    .map(({ name, by, at }) => ({
+      message: `${by} names the unknown service "${name}"`,
+      at,
+      hint: didYouMean(name, known) ?? `services: ${known.join(', ')}`,
     }))
 }

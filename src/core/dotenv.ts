@@ -6,6 +6,8 @@ export interface DotEnv {
   readonly problems: readonly Problem[]
 }
 
+const MAX_PROBLEMS = 50
+
 interface Statement {
   readonly name: string
   readonly raw: string
@@ -22,27 +24,27 @@ export function readDotEnv(text: string, file: string, outer: (name: string) => 
   const problems: Problem[] = []
   const lookup = (name: string) => outer(name) ?? lookupIn(values)(name)
   let index = 0
-  while (index < text.length) {
+  let line = 1
+  const skipTo = (next: number) => {
+    for (let at = index; at < next && at < text.length; at++) if (text[at] === '\n') line += 1
+    index = next
+  }
+  while (index < text.length && problems.length < MAX_PROBLEMS) {
     const end = endOfLine(text, index)
-    const line = text.slice(index, end)
-    if (line.trim() === '' || line.trimStart().startsWith('#')) {
-      index = end + 1
+    const written = text.slice(index, end).trim()
+    if (written === '' || written.startsWith('#')) {
+      skipTo(end + 1)
       continue
     }
     const read = statement(text, index, end)
     if (typeof read === 'string') {
-      problems.push({
-        message: read,
-        at: { file, line: lineOf(text, index), column: 1 },
-        hint: 'write NAME=value',
-      })
-      index = end + 1
+      problems.push({ message: read, at: { file, line, column: 1 }, hint: 'write NAME=value' })
+      skipTo(end + 1)
       continue
     }
     const { name, raw, quote } = read
-    const value = quote === "'" ? raw : interpolate(quote === '"' ? unescape(raw) : raw, lookup).value
-    values[name] = value
-    index = read.end + 1
+    values[name] = quote === "'" ? raw : interpolate(quote === '"' ? unescape(raw) : raw, lookup).value
+    skipTo(read.end + 1)
   }
   return { values, problems }
 }
@@ -88,8 +90,4 @@ function unescape(text: string): string {
 function endOfLine(text: string, from: number): number {
   const end = text.indexOf('\n', from)
   return end < 0 ? text.length : end
-}
-
-function lineOf(text: string, index: number): number {
-  return text.slice(0, index).split('\n').length
 }

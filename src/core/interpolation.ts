@@ -31,10 +31,10 @@ const NAME = /[A-Za-z_][A-Za-z0-9_]*/y
 /** Replaces `$NAME`, `${NAME}`, `${NAME:-default}`, `-`, `:?`, `?`, `:+`, `+` and `$$`, as Compose does. */
 export function interpolate(text: string, lookup: Lookup): Interpolated {
   if (!text.includes('$')) return { value: text, changed: false, issues: [] }
-  const found: Omit<InterpolationIssue, 'occurrence'>[] = []
+  const found = new Found()
   const value = expand(text, lookup, found, 0)
   const seen = new Map<string, number>()
-  const issues = found.map((issue) => {
+  const issues = found.issues.map((issue) => {
     const occurrence = seen.get(issue.expression) ?? 0
     seen.set(issue.expression, occurrence + 1)
     return { ...issue, occurrence }
@@ -42,7 +42,18 @@ export function interpolate(text: string, lookup: Lookup): Interpolated {
   return { value, changed: value !== text, issues }
 }
 
-type Found = Omit<InterpolationIssue, 'occurrence'>[]
+/** Of one text; whoever writes more of them has made the same mistake each time. */
+const MAX_ISSUES = 50
+
+class Found {
+  readonly issues: Omit<InterpolationIssue, 'occurrence'>[] = []
+  /** Braces that were never closed: each is looked for to the end of the text. */
+  open = 0
+
+  push(issue: Omit<InterpolationIssue, 'occurrence'>): void {
+    if (this.issues.length < MAX_ISSUES) this.issues.push(issue)
+  }
+}
 
 /** Deeper than this a default within a default is not looked at. */
 const MAX_DEPTH = 20
@@ -76,7 +87,8 @@ function expression(text: string, start: number, lookup: Lookup, found: Found, d
   }
   // A dollar sign before anything else is a dollar sign.
   if (second !== '{') return { replacement: '$', end: start + 1 }
-  const close = closing(text, start + 2)
+  const close = found.open < MAX_ISSUES ? closing(text, start + 2) : -1
+  if (close < 0) found.open += 1
   const braced = close < 0 ? '' : nameAt(text, start + 2)
   const inside = close < 0 ? '' : text.slice(start + 2 + braced.length, close)
   const operator = /^(:?[-?+])/.exec(inside)?.[0] ?? ''

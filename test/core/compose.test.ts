@@ -215,9 +215,15 @@ describe('watch rules', () => {
     )
   })
 
-  test('x-devstack of a service that is not there is a problem', () => {
-    const { problems } = read({ services: { api: {} }, 'x-devstack': { services: { apo: { watch: [] } } } })
-    expect(problems).toMatchObject([{ message: expect.stringContaining('"apo"') as string }])
+  test('what names a service of no profile is a problem, where all services are known', () => {
+    const model = { services: { api: {} }, 'x-devstack': { services: { apo: { watch: [] } } } }
+    const watch = { debug: [], wep: [] }
+    const { problems } = read(model, { watch, allServices: ['api', 'web', 'debug'] })
+    expect(problems.map(({ message, hint }) => `${message}: ${String(hint)}`)).toEqual([
+      'x-devstack names the unknown service "apo": did you mean "api"?',
+      'devstack.yaml names the unknown service "wep": did you mean "web"?',
+    ])
+    expect(read(model, { watch }).problems).toEqual([])
   })
 })
 

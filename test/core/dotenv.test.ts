@@ -34,3 +34,9 @@ test('mistakes have their line', () => {
     '4 the quote of E is never closed',
   ])
 })
+
+test('a hundred thousand mistakes are cut short', () => {
+  const { problems } = read('not a variable\n'.repeat(100_000))
+  expect(problems).toHaveLength(50)
+  expect(problems.at(-1)?.at?.line).toBe(50)
+})

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import type { DevstackConfig } from '../../core/config.js'
 import { DevstackError } from '../../core/error.js'
 import type { YamlSource } from '../../core/yaml.js'
+import { readSmallFile } from './files.js'
 
 export interface LoadedConfig {
   readonly config: DevstackConfig
@@ -15,15 +15,15 @@ export interface LoadedConfig {
  */
 export async function loadConfig(file: string): Promise<LoadedConfig> {
   // zod and yaml are loaded only where there is such a file.
-  const [text, { readYaml }, { readConfig }] = await Promise.all([
-    readFile(file, 'utf8').catch((error: unknown) => {
-      const cause = error instanceof Error ? error.message : String(error)
-      throw new DevstackError('CONFIG_INVALID', `${file} cannot be read`, { cause })
-    }),
+  const [read, { readYaml }, { readConfig }] = await Promise.all([
+    readSmallFile(file),
     import('../../core/yaml.js'),
     import('../../core/config.js'),
   ])
-  const source = readYaml(text, file)
+  if ('refused' in read) {
+    throw new DevstackError('CONFIG_INVALID', `${file} cannot be read`, { cause: read.refused })
+  }
+  const source = readYaml(read.text, file)
   const { config, problems } = readConfig(source)
   if (config !== null) return { config, source }
   const count = problems.length === 1 ? 'a problem' : `${String(problems.length)} problems`

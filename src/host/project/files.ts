@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** In Compose's own order of preference. */
@@ -40,4 +40,22 @@ export async function folderFiles(folder: string): Promise<FolderFiles> {
 export function isMissing(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : null
   return code === 'ENOENT' || code === 'ENOTDIR'
+}
+
+const MAX_BYTES = 1_048_576
+
+/** The text of a file that people write; a reason where it is something else, such as a pipe, which may never end. */
+export async function readSmallFile(
+  file: string,
+): Promise<{ readonly text: string } | { readonly refused: string }> {
+  try {
+    const about = await stat(file)
+    if (!about.isFile()) return { refused: 'it is not a file' }
+    if (about.size > MAX_BYTES) {
+      return { refused: `it has ${String(about.size)} bytes; more than 1 MB are not read` }
+    }
+    return { text: await readFile(file, 'utf8') }
+  } catch (error) {
+    return { refused: error instanceof Error ? error.message : String(error) }
+  }
 }

@@ -1,7 +1,7 @@
-import { readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { DevstackError } from '../../core/error.js'
 import { interpolate, lookupIn } from '../../core/interpolation.js'
+import { readSmallFile } from './files.js'
 import type { FoundProject } from './find.js'
 
 export interface WantedName {
@@ -54,16 +54,14 @@ export function normaliseName(name: string): string {
     .replace(/^[_-]+/, '')
 }
 
-const MAX_BYTES = 1_048_576
-
 /** The `name` of a Compose file, or null. What is wrong with the file is told when it is resolved. */
 async function nameOf(
   file: string,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<string | null> {
-  const { size } = await stat(file)
-  if (size > MAX_BYTES) return null
-  const text = await readFile(file, 'utf8')
+  const read = await readSmallFile(file)
+  if ('refused' in read) return null
+  const { text } = read
   // Most files have no name: a look at the text spares them the YAML parser.
   if (!/^["']?name["']?[ \t]*:/m.test(text) && !text.trimStart().startsWith('{')) return null
   const { readYaml } = await import('../../core/yaml.js')

@@ -1,4 +1,5 @@
 import { symlink } from 'node:fs/promises'
+import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import { findProject } from '../../../src/host/project/find.js'
 import { Folder } from './folder.js'
@@ -156,6 +157,18 @@ test('a Compose file of devstack.yaml that is not there is a problem at its plac
       },
     ],
   })
+})
+
+test('a pipe or a huge file is refused or left alone, never waited for', async () => {
+  await using folder = await Folder.with({
+    'a/compose.yaml': compose,
+    'b/x': '',
+    'c/devstack.yaml': `# ${'x'.repeat(1_100_000)}`,
+  })
+  await execa('mkfifo', ['--', folder.at('a/.env'), folder.at('b/devstack.yaml')])
+  expect((await find(folder, 'a')).files).toEqual(['~/a/compose.yaml'])
+  await expect(find(folder, 'b')).rejects.toMatchObject({ code: 'CONFIG_INVALID', why: 'it is not a file' })
+  await expect(find(folder, 'c')).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
 })
 
 test('a link to a folder leads to the same project', async () => {

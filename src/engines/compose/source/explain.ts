@@ -28,7 +28,7 @@ export async function explainComposeErrors(request: ExplainRequest): Promise<Exp
   const loaded = await loadSources(request)
   const locate = locator(loaded)
   const schema = loaded.documents.length === 0 ? [] : await schemaProblems(loaded)
-  const services = servicesOf(loaded, activeProfiles(request))
+  const services = servicesOf(loaded, activeProfiles(request, loaded))
   // What a file that could not be read defines is not known: nothing is called missing then.
   const meaning = loaded.complete
     ? [...checkReferences(loaded, services), ...checkDefinitions(loaded), ...checkPublished(services)]
@@ -45,7 +45,8 @@ export async function explainComposeErrors(request: ExplainRequest): Promise<Exp
 export async function readComposeSources(request: SourceRequest): Promise<ComposeSources> {
   const loaded = await loadSources(request)
   const { problems, unset } = loaded
-  return { problems, unset, locate: locator(loaded), extensions: extensionsOf(loaded) }
+  const services = [...loaded.services.keys()]
+  return { problems, unset, locate: locator(loaded), services, extensions: extensionsOf(loaded) }
 }
 
 async function schemaProblems(loaded: LoadedSources): Promise<readonly SourceProblem[]> {
@@ -57,9 +58,9 @@ async function schemaProblems(loaded: LoadedSources): Promise<readonly SourcePro
   return [...whole, ...bases]
 }
 
-function activeProfiles({ profiles, env }: SourceRequest): readonly string[] {
+function activeProfiles({ profiles }: SourceRequest, { environment }: LoadedSources): readonly string[] {
   if (profiles.length > 0) return profiles
-  return (env['COMPOSE_PROFILES'] ?? '').split(',').filter((profile) => profile !== '')
+  return (environment['COMPOSE_PROFILES'] ?? '').split(',').filter((profile) => profile !== '')
 }
 
 /** The last file that has the whole path, else the one that has most of it. */

@@ -59,14 +59,15 @@ class Loader {
   private readonly unset: Unset[] = []
   private readonly extended = new Map<string, Promise<readonly ComposeDocument[]>>()
   private complete = true
+  private outer: Environment = {}
   private files = 0
 
   result(): LoadedSources {
-    const { documents, bases, services, definitions, problems, complete } = this
+    const { documents, bases, services, definitions, problems, complete, outer: environment } = this
     const unset = [
       ...new Map(this.unset.toReversed().map((one) => [one.name, one.problem])).values(),
     ].toReversed()
-    return { documents, bases, services, definitions, problems, unset, complete }
+    return { documents, bases, services, definitions, problems, unset, complete, environment }
   }
 
   /** The values of the `.env` files under the environment. */
@@ -77,6 +78,7 @@ class Loader {
   ): Promise<Environment> {
     let values: Environment = env
     for (const file of files) {
+      if (await isPipe(file)) continue
       const text = await this.read(file, from)
       if (text === null) continue
       const outer = values
@@ -88,6 +90,7 @@ class Loader {
   }
 
   async layer(layer: Layer): Promise<void> {
+    if (layer.from === null) this.outer = layer.env
     for (const file of layer.files) {
       const own = await this.file(file, layer.folder, layer.env, layer.from)
       for (const document of own) {
@@ -222,7 +225,13 @@ class Loader {
   private async read(file: string, from: SourcePosition | null): Promise<string | null> {
     const at = from ?? { file, line: 1, column: 1 }
     try {
-      const { size } = await stat(file)
+      const about = await stat(file)
+      // A pipe may have nobody at its other end.
+      if (!about.isFile()) {
+        this.fail(`${file} is not a file`, at)
+        return null
+      }
+      const { size } = about
       if (size <= YAML_CAPS.bytes) {
         const bytes = await readFile(file)
         const text = bytes.toString('utf8')
@@ -266,6 +275,11 @@ function serviceOf(document: ComposeDocument, name: string): readonly Body[] {
 
 function entries(value: unknown): readonly [string, unknown][] {
   return isMap(value) ? Object.entries(value) : []
+}
+
+/** Password managers serve `.env` as a pipe: it is left to Compose to read. */
+async function isPipe(file: string): Promise<boolean> {
+  return (await stat(file).catch(() => null))?.isFIFO() === true
 }
 
 async function isThere(file: string): Promise<boolean> {

@@ -46,6 +46,8 @@ export interface ComposeSources {
   readonly unset: readonly Problem[]
   /** Where a key is written: the last file that has it whole, else the deepest part of it that any file has. */
   readonly locate: (path: Path) => SourcePosition | null
+  /** Every service, those of inactive profiles too. */
+  readonly services: readonly string[]
   /** By service: its `x-devstack`, which `docker compose config --format json` leaves out. */
   readonly extensions: Readonly<Record<string, ServiceExtension>>
 }
@@ -86,6 +88,8 @@ export interface LoadedSources {
   readonly definitions: Readonly<Record<Kind, ReadonlyMap<string, readonly Body[]>>>
   readonly problems: readonly SourceProblem[]
   readonly unset: readonly Problem[]
+  /** The environment over the values of the `.env` files. */
+  readonly environment: Environment
   /** False where a file could not be read: what it defines is not known, so nothing is called undefined. */
   readonly complete: boolean
 }

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
+import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
 import { explainComposeErrors, readComposeSources } from '../../../../src/engines/compose/source/explain.js'
 import { Folder } from '../../../host/project/folder.js'
@@ -130,6 +131,14 @@ test.each([
     'ports without end',
     `  s: { image: x, ports: [${Array.from({ length: 3000 }, (_, n) => `"${String(10_000 + n)}-${String(10_900 + n)}:${String(2 * n + 1)}-${String(2 * n + 901)}"`).join(', ')}] }`,
   ],
+  [
+    'dollars without end',
+    `  s: { image: x, command: "${'${'.repeat(250_000)}", hostname: "${'$A '.repeat(100_000)}" }`,
+  ],
+  [
+    'defaults within defaults',
+    `  s: { image: x, foo: 1, command: "${'${A:-'.repeat(50_000)}${'}'.repeat(50_000)}" }`,
+  ],
 ])('%s: told soon', async (_, services) => {
   const files = { 'compose.yaml': `services:\n${services}\n` }
   await using folder = await Folder.with(files)
@@ -146,6 +155,22 @@ test('a file that is not UTF-8 is told at its first wrong byte', async () => {
   expect(problems.map((problem) => tell(problem, folder))).toEqual([
     'compose.yaml:2:16 ~/compose.yaml is not UTF-8',
   ])
+})
+
+test('a pipe is not waited for, and profiles may be set in .env', async () => {
+  const files = {
+    'compose.yaml': 'include: [pipe.yaml]\nservices:\n  a: { profiles: [p] }\n  b: { image: x }\n',
+    '.env': 'COMPOSE_PROFILES=p\n',
+  }
+  await using folder = await Folder.with(files)
+  await execa('mkfifo', ['--', folder.at('pipe.yaml'), folder.at('pipe.env')])
+  const request = requestFor(folder, files)
+  const envFiles = [...request.envFiles, folder.at('pipe.env')]
+  const lines = async () =>
+    (await explainComposeErrors({ ...request, envFiles })).problems.map((one) => tell(one, folder))
+  expect(await lines()).toEqual(['compose.yaml:1:11 ~/pipe.yaml is not a file'])
+  await folder.write({ 'compose.yaml': files['compose.yaml'].replace('include: [pipe.yaml]', '') })
+  expect(await lines()).toEqual(['compose.yaml:3:3 a has neither an image nor a build'])
 })
 
 test('keys that JavaScript has a meaning for are keys like any other', async () => {
