@@ -66,9 +66,7 @@ async function makeWorld(): Promise<EngineWorld> {
     },
     building: async () => {
       const { stdout } = await run('ps', ['-eo', 'args'])
-      return stdout
-        .split('\n')
-        .filter((line) => line.includes(unique) || line.includes(`${project.name} build`))
+      return stdout.split('\n').filter((line) => line.startsWith(unique))
     },
     dispose: project.dispose,
   }

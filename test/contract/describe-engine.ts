@@ -176,12 +176,11 @@ export function describeEngine(name: string, make: () => Promise<EngineWorld>): 
     test('a cancelled build ends with the reason and leaves no process and no instance', async () => {
       const cancel = new AbortController()
       const reason = new Error('the user changed their mind')
-      const unsubscribe = drive.store.subscribe((event) => {
-        if (event.type === 'operationProgressed' && event.progress.text.startsWith('RUN'))
-          cancel.abort(reason)
-      })
-      await expect(drive.up(['slow'], cancel.signal)).rejects.toBe(reason)
-      unsubscribe()
+      const coming = drive.up(['slow'], cancel.signal)
+      coming.catch(() => undefined)
+      await eventually(async () => expect(await world.building()).not.toEqual([]), 30_000)
+      cancel.abort(reason)
+      await expect(coming).rejects.toBe(reason)
       await eventually(async () => expect(await world.building()).toEqual([]))
       const { instances } = await world.engine.observe(signal())
       expect(instances.filter(({ service }) => service === 'slow')).toEqual([])

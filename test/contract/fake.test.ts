@@ -34,7 +34,7 @@ describeEngine('the fake', () => {
       return Promise.resolve()
     },
     things: () => Promise.resolve(engine.things()),
-    building: () => Promise.resolve([]),
+    building: () => Promise.resolve(engine.building()),
     dispose: () => Promise.resolve(),
   })
 })

@@ -45,6 +45,8 @@ export interface FakeEngine extends Engine {
   reconfigure(service: string): void
   /** What is there: containers, networks, volumes. */
   things(): readonly string[]
+  /** Services whose build runs right now. */
+  building(): readonly string[]
   /** What was done, in order: `start db`. */
   readonly log: readonly string[]
   /** A new engine object over the same containers, as the next process sees them. */
@@ -62,6 +64,7 @@ export function createFakeEngine(options: FakeEngineOptions): FakeEngine {
     revisions: new Map(),
     log: [],
     extras: new Set(),
+    building: new Set(),
     lost: false,
     count: 0,
   })
@@ -126,6 +129,7 @@ function openWorld(world: World): FakeEngine {
     readFile: (service, path) => of(world, service)[0]?.files.get(path) ?? null,
     reconfigure: (service) => world.revisions.set(service, (world.revisions.get(service) ?? 0) + 1),
     things: () => [...[...world.containers.values()].map(({ instance }) => instance.name), ...world.extras],
+    building: () => [...world.building],
     log: world.log,
     reopen: () => openWorld(world),
   } satisfies FakeEngine & { readonly kind: 'compose' }

@@ -41,6 +41,8 @@ export interface World {
   readonly revisions: Map<string, number>
   readonly log: string[]
   readonly extras: Set<string>
+  /** Services whose build runs. */
+  readonly building: Set<string>
   lost: boolean
   count: number
 }
@@ -72,7 +74,8 @@ export function toService(service: FakeService, revision: number): Service {
 export async function build(world: World, service: string, run: ApplyContext): Promise<void> {
   const { buildTakes = 0 } = definition(world, service)
   run.progress({ text: 'RUN', step: 1, steps: 1, percent: 0, bytes: null, totalBytes: null })
-  await pause(buildTakes, run.signal)
+  world.building.add(service)
+  await pause(buildTakes, run.signal).finally(() => world.building.delete(service))
   world.images.set(service, `build-${service}`)
 }
 
@@ -153,12 +156,12 @@ export async function answer(world: World, signal: AbortSignal): Promise<void> {
   if (world.lost) throw new DevstackError('ENGINE_GONE', 'the engine went away', { cause: 'scripted' })
 }
 
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => undefined)
   signal.throwIfAborted()
 }
 
-export function definition(world: World, name: string): FakeService {
+function definition(world: World, name: string): FakeService {
   const service = world.options.services.find((candidate) => candidate.name === name)
   if (service === undefined) throw new Error(`the fake project has no service ${name}`)
   return service

@@ -144,12 +144,7 @@ const BROKEN: ReadonlySet<string> = new Set([
 ])
 
 /** What an engine's failure means to the user. */
-export function explainDockerError(
-  error: unknown,
-  doing: string,
-  endpoint: string,
-  answered: boolean,
-): Error {
+function explainDockerError(error: unknown, doing: string, endpoint: string, answered: boolean): Error {
   if (!(error instanceof Error) || error instanceof DevstackError) return error as Error
   const { code, statusCode } = error as { code?: string; statusCode?: number }
   if (code !== undefined && (UNREACHABLE.has(code) || BROKEN.has(code))) {

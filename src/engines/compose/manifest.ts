@@ -27,7 +27,7 @@ export async function readManifest(
 }
 
 /** Only files that a delivering rule covers; the first rule that covers a path decides, as when it is watched. */
-export function toTargets(service: Service, manifest: Manifest): Readonly<Record<string, string>> {
+function toTargets(service: Service, manifest: Manifest): Readonly<Record<string, string>> {
   const context = service.build?.context ?? '/'
   return Object.fromEntries(
     Object.entries(manifest).flatMap(([path, hash]) => {

@@ -57,19 +57,19 @@ export interface ComposePort {
   readonly app_protocol?: string
 }
 
-export interface ComposeMount {
+interface ComposeMount {
   readonly type: string
   readonly source?: string
   readonly target: string
 }
 
-export interface ComposeVolume {
+interface ComposeVolume {
   readonly name?: string
   readonly external?: boolean | null
   readonly labels?: Readonly<Record<string, string>>
 }
 
-export interface ComposeNetwork {
+interface ComposeNetwork {
   readonly name?: string
   readonly external?: boolean | null
 }
