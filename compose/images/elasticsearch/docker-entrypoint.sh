@@ -138,6 +138,18 @@ read_jvm_options() {
   local -a own=()
   read -r -a own <<<"${ES_JAVA_OPTS-}"
   jvm_options+=(${own[@]+"${own[@]}"})
+  keep_last_collector
+}
+
+# Java refuses to choose between two garbage collectors: the one that was named last wins.
+keep_last_collector() {
+  local option last=''
+  local -a kept=()
+  for option in "${jvm_options[@]}"; do
+    if [[ $option == -XX:+Use*GC ]]; then last=$option; else kept+=("$option"); fi
+  done
+  jvm_options=("${kept[@]}")
+  if [ -n "$last" ]; then jvm_options+=("$last"); fi
 }
 
 become_elasticsearch() {

@@ -75,7 +75,7 @@ async function importBase(
 }
 
 /** Pure. */
-export function bootstrapArguments(recipe: Recipe, apt: AptSettings, tarball: string): readonly string[] {
+function bootstrapArguments(recipe: Recipe, apt: AptSettings, tarball: string): readonly string[] {
   const settings = (name: string | undefined): string => join(recipe.folder, name ?? '')
   const https = apt.sources.some((line) => line.includes('https:'))
   return [

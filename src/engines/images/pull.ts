@@ -33,7 +33,7 @@ const SHARE: Readonly<Record<string, number>> = {
 }
 
 /** Takes one line of `docker pull` into account; null where it says nothing new. */
-export function readPullLine(layers: Map<string, number>, line: string): Progress | null {
+function readPullLine(layers: Map<string, number>, line: string): Progress | null {
   const [, layer, word] = /^([0-9a-f]{12}): (.+)$/.exec(line) ?? []
   const share = SHARE[word ?? '']
   if (layer === undefined || share === undefined) return null
