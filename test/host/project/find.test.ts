@@ -1,5 +1,4 @@
 import { symlink } from 'node:fs/promises'
-import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import { findProject } from '../../../src/host/project/find.js'
 import { Folder } from './folder.js'
@@ -165,7 +164,8 @@ test('a pipe or a huge file is refused or left alone, never waited for', async (
     'b/x': '',
     'c/devstack.yaml': `# ${'x'.repeat(1_100_000)}`,
   })
-  await execa('mkfifo', ['--', folder.at('a/.env'), folder.at('b/devstack.yaml')])
+  await folder.pipe('a/.env')
+  await folder.pipe('b/devstack.yaml')
   expect((await find(folder, 'a')).files).toEqual(['~/a/compose.yaml'])
   await expect(find(folder, 'b')).rejects.toMatchObject({ code: 'CONFIG_INVALID', why: 'it is not a file' })
   await expect(find(folder, 'c')).rejects.toMatchObject({ code: 'CONFIG_INVALID' })

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 
 /** A folder with files, gone at the end of its scope. */
 export class Folder implements AsyncDisposable {
@@ -17,6 +19,11 @@ export class Folder implements AsyncDisposable {
       await mkdir(dirname(this.at(name)), { recursive: true })
       await writeFile(this.at(name), text)
     }
+  }
+
+  /** A pipe with nobody at its other end. */
+  async pipe(name: string): Promise<void> {
+    await promisify(execFile)('mkfifo', ['--', this.at(name)])
   }
 
   at(...names: readonly string[]): string {

@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
-import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
 import { explainComposeErrors, readComposeSources } from '../../../../src/engines/compose/source/explain.js'
 import { Folder } from '../../../host/project/folder.js'
@@ -163,7 +162,8 @@ test('a pipe is not waited for, and profiles may be set in .env', async () => {
     '.env': 'COMPOSE_PROFILES=p\n',
   }
   await using folder = await Folder.with(files)
-  await execa('mkfifo', ['--', folder.at('pipe.yaml'), folder.at('pipe.env')])
+  await folder.pipe('pipe.yaml')
+  await folder.pipe('pipe.env')
   const request = requestFor(folder, files)
   const envFiles = [...request.envFiles, folder.at('pipe.env')]
   const lines = async () =>
