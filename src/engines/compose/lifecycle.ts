@@ -62,6 +62,8 @@ function startFailed(context: EngineContext, service: string, error: unknown): E
 
 /** Longest time that stopping waits for one container, whatever its own grace period says. */
 const LONGEST_GRACE = 60
+/** The engine's own, where a service names none. */
+const DEFAULT_GRACE = 10
 
 /**
  * Stops the services, those that need others first. Each container has its `stop_grace_period` before it is killed; `force`
@@ -79,13 +81,36 @@ export async function stop(
     ({ State }) => State === 'running' || State === 'restarting' || State === 'paused',
   )
   if (force) {
-    await Promise.all(alive.map((container) => endOne(context, container, true, run)))
+    await Promise.all(alive.map((container) => endOne(context, container, null, run)))
     return
   }
   const hooked = services.filter((name) => needsComposeLifecycle(resolved?.model.services?.[name]))
   if (hooked.length > 0) await composeVerb(context, resolved, ['stop'], hooked, run)
   const plain = alive.filter(({ Labels }) => !hooked.includes(Labels[LABEL.service] ?? ''))
-  await inReverseOrder(resolved, plain, (container) => endOne(context, container, false, run))
+  const grace = await readGrace(context, plain, run.signal)
+  const begin = performance.now()
+  // All together take no longer than the longest of them may: a chain of deaf services would add up.
+  const longest = Math.max(0, ...grace.values())
+  await inReverseOrder(resolved, plain, async (container) => {
+    const left = Math.ceil(longest - (performance.now() - begin) / 1000)
+    const own = grace.get(container.Id) ?? DEFAULT_GRACE
+    await endOne(context, container, Math.min(own, Math.max(1, left)), run)
+  })
+}
+
+/** By container: its own grace period in seconds. */
+async function readGrace(
+  { docker }: EngineContext,
+  containers: readonly ListedContainer[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number>> {
+  const read = await Promise.all(
+    containers.map(async ({ Id }) => {
+      const seconds = (await inspect(docker, Id, signal))?.Config.StopTimeout ?? DEFAULT_GRACE
+      return [Id, Math.min(seconds, LONGEST_GRACE)] as const
+    }),
+  )
+  return new Map(read)
 }
 
 /** Each container once all containers of its dependants are done. */
@@ -111,22 +136,17 @@ async function inReverseOrder(
   await Promise.all([...names].map(endService))
 }
 
+/** `grace` null kills at once. */
 async function endOne(
   context: EngineContext,
   container: ListedContainer,
-  force: boolean,
+  grace: number | null,
   run: ApplyContext,
 ): Promise<void> {
   const client = (await context.docker.client()).getContainer(container.Id)
   const abortSignal = run.signal
   try {
-    if (force) {
-      await client.kill({ abortSignal })
-      return
-    }
-    const info = await inspect(context.docker, container.Id, run.signal)
-    const grace = (info as { Config?: { StopTimeout?: number } } | null)?.Config?.StopTimeout ?? 10
-    await client.stop({ t: Math.min(grace, LONGEST_GRACE), abortSignal })
+    await (grace === null ? client.kill({ abortSignal }) : client.stop({ t: grace, abortSignal }))
   } catch (error) {
     run.signal.throwIfAborted()
     const { statusCode } = error as { statusCode?: number }

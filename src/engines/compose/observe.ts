@@ -38,6 +38,8 @@ export interface InspectedContainer {
     readonly Image: string
     readonly User: string
     readonly Tty: boolean
+    /** Seconds; not there where the service names none. */
+    readonly StopTimeout?: number | null
     readonly Labels: Readonly<Record<string, string>>
   }
   readonly HostConfig: { readonly RestartPolicy: { readonly Name: string } }

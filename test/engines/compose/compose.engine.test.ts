@@ -229,6 +229,34 @@ services:
     expect(folder).not.toBe('')
   })
 
+  test('dependants stop first, and who does not mind the signal is killed after its own grace period', async () => {
+    const { engine } = await project(`
+services:
+  app:
+    image: devstack/base:local
+    init: true
+    command: [sleep, infinity]
+    depends_on: [store]
+  store:
+    image: devstack/base:local
+    stop_grace_period: 1s
+    command: [sh, -c, 'trap "" TERM; while :; do sleep 0.1; done']
+`)
+    await begin(engine, 'app')
+    await engine.apply(starting('store'), run())
+    const stop = new AbortController()
+    const ended: string[] = []
+    const reading = (async () => {
+      for await (const event of engine.events(stop.signal)) {
+        if (event.type === 'stopped') ended.push(`${event.service} ${String(event.exitCode)}`)
+      }
+    })()
+    await engine.apply({ ...about, kind: 'stop', services: ['store', 'app'], force: false }, run())
+    await eventually(() => Promise.resolve(expect(ended).toEqual(['app 143', 'store 137'])))
+    stop.abort()
+    await reading
+  })
+
   test('a failing build names the step and its last lines', async () => {
     const { engine } = await project(`services: { app: { build: . } }`, {
       Dockerfile: 'FROM devstack/base:local\nRUN echo fine\nRUN echo "no such thing" && exit 3\n',
