@@ -164,6 +164,10 @@ export async function remove(
   run: ApplyContext,
 ): Promise<void> {
   const { options } = context
+  const containers = await listContainers(context.docker, options.projectName, run.signal)
+  const services = [...new Set(containers.map(({ Labels }) => Labels[LABEL.service] ?? ''))]
+  // Our own way of stopping has a bound; Compose then finds nothing that runs.
+  await stop(context, resolved, services, false, run)
   const hooked = Object.values(resolved?.model.services ?? {}).some(needsComposeLifecycle)
   // Without files Compose finds everything by label: services of other profiles, and of a file that is broken by now.
   const project = hooked
