@@ -86,13 +86,14 @@ export class BareMachine implements AsyncDisposable {
     await rm(this.folder, { recursive: true, force: true })
   }
 
-  /** Runs a command in the clone, without a terminal and without input. Its lines also go to this test's output. */
+  /** Runs a command in the clone, without a terminal and without input. What it prints also goes to this test's output. */
   async run(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
     const started = performance.now()
     const variables = Object.entries(env).flatMap(([key, value]) => ['--env', `${key}=${value}`])
     const words = ['exec', '--workdir', '/home/devstack', ...variables, this.name, ...argv]
     const child = execa('docker', words, { reject: false, stdin: 'ignore' })
-    child.stderr.on('data', (text: Buffer) => process.stderr.write(text))
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (text: Buffer) => process.stderr.write(text))
     const { exitCode, stdout, stderr } = await child
     return { exitCode, stdout, stderr, seconds: (performance.now() - started) / 1000 }
   }
@@ -107,10 +108,11 @@ export class BareMachine implements AsyncDisposable {
     }
     if (node === 20) await nodeTwenty(join(root, 'usr/local'))
     // As tar, so that everything belongs to root inside.
-    await execa('tar', ['-c', '-C', root, '--owner=0', '--group=0', '.'], { buffer: false }).pipe(
-      'docker',
-      ['cp', '-', `${this.name}:/`],
-    )
+    await execa('tar', ['-c', '-C', root, '--owner=0', '--group=0', '.'], { buffer: false }).pipe('docker', [
+      'cp',
+      '-',
+      `${this.name}:/`,
+    ])
   }
 }
 

@@ -9,7 +9,7 @@ import type { Machine } from './machine.js'
 import { asRoot } from './machine.js'
 
 /** What a simulated installation would do. */
-export interface Simulation {
+interface Simulation {
   readonly installs: readonly string[]
   readonly upgrades: readonly {
     readonly name: string
@@ -22,7 +22,7 @@ export interface Simulation {
 }
 
 /** Reads what `apt-get -s install` printed. */
-export function parseSimulation(text: string): Simulation {
+function parseSimulation(text: string): Simulation {
   const lines = text.split('\n')
   const installed = lines
     .map((line) => /^Inst (\S+) (?:\[(\S+)\] )?\((\S+) ([^[)]*)/.exec(line))
@@ -53,7 +53,7 @@ const mayUpgrade = new Set([
 ])
 
 /** Why an installation must not be done, or null. `newer`: the number of a release that is not the machine's own. */
-export function refusal(simulation: Simulation, newer: string | null): string | null {
+function refusal(simulation: Simulation, newer: string | null): string | null {
   if (simulation.removes.length > 0) return `it would remove ${simulation.removes.join(', ')}`
   if (simulation.downgrades.length > 0) return `it would downgrade ${simulation.downgrades.join(', ')}`
   const foreign = simulation.upgrades.filter(

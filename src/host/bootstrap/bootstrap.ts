@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { DevstackError } from '../../core/error.js'
 import type { Environment } from './command.js'
 import type { EngineEndpoint } from './endpoint.js'
@@ -154,9 +153,4 @@ export function formatBootstrapEvent(event: BootstrapEvent): string | null {
 /** A command run with the docker group that this login does not have yet: `sg` takes one word, for a shell. */
 export function throughGroup(argv: readonly string[]): readonly string[] {
   return ['sg', 'docker', '-c', argv.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')]
-}
-
-/** Where the log of an engine that devstack started is. */
-export function engineLog(stateDir: string): string {
-  return join(stateDir, 'dockerd.log')
 }

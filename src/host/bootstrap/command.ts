@@ -68,7 +68,7 @@ export async function which(program: string, env: Environment): Promise<string |
 }
 
 /** Every place of a program on PATH and in the folders of system programs, in order. */
-export async function whichAll(program: string, env: Environment): Promise<readonly string[]> {
+async function whichAll(program: string, env: Environment): Promise<readonly string[]> {
   const folders = [...new Set([...(env['PATH'] ?? '').split(delimiter), ...systemFolders])].filter(
     (folder) => folder !== '',
   )

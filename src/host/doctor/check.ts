@@ -3,9 +3,9 @@ import type { EngineAnswer, EngineEndpoint } from '../bootstrap/endpoint.js'
 import type { Component } from '../bootstrap/machine.js'
 import type { Presence } from '../bootstrap/versions.js'
 
-export type CheckStatus = 'pass' | 'warning' | 'fail'
+type CheckStatus = 'pass' | 'warning' | 'fail'
 
-export type CheckCategory = 'machine' | 'network' | 'engine' | 'images' | 'ports'
+type CheckCategory = 'machine' | 'network' | 'engine' | 'images' | 'ports'
 
 /** How something is mended: a sentence, and commands that `--fix` can offer one by one. */
 export interface Remedy {
@@ -62,7 +62,7 @@ export interface DoctorContext extends DoctorOptions {
   readonly registry: () => Promise<RegistryAnswer | null>
 }
 
-export interface RegistryAnswer {
+interface RegistryAnswer {
   readonly host: string
   readonly answers: boolean
   readonly why: string

@@ -12,7 +12,7 @@ export interface PrivateWords {
 }
 
 /** This machine's. */
-export function privateWords(): PrivateWords {
+function privateWords(): PrivateWords {
   return { home: homedir(), user: userInfo().username, host: hostname() }
 }
 
