@@ -180,7 +180,8 @@ main() {
   jvm_options=()
   read_jvm_options
   cd "$home"
-  bridge=$(echo lib/entitlement-bridge/*.jar)
+  # Made when the image was built; without it, or where it does not fit, Java loads the classes one by one.
+  if [ -s launch/classes.jsa ]; then jvm_options+=(-XX:SharedArchiveFile="$home/launch/classes.jsa" -Xlog:cds=off -Xlog:aot=off); fi
 
   # The server reads its start message and then watches for the end of this pipe: `sleep` keeps it open for good.
   exec "$home/jdk/bin/java" \
@@ -193,7 +194,6 @@ main() {
     -Des.path.home="$home" -Des.distribution.type=docker -Des.java.type='bundled JDK' -Des.cgroups.hierarchy.override=/ \
     -Djava.io.tmpdir="$ES_TMPDIR" -XX:+ExitOnOutOfMemoryError \
     --enable-native-access=org.elasticsearch.nativeaccess,org.apache.lucene.core --illegal-native-access=deny \
-    --patch-module=java.base="$bridge" \
     --add-exports=java.base/org.elasticsearch.entitlement.bridge=org.elasticsearch.entitlement,java.logging,java.net.http,java.naming,jdk.net,jdk.zipfs,jdk.management.agent \
     -XX:+EnableDynamicAgentLoading -Djdk.attach.allowAttachSelf=true \
     "${jvm_options[@]}" \

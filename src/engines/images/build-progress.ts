@@ -31,7 +31,8 @@ interface SolveStatus {
 
 interface Step {
   name: string
-  started: boolean
+  /** RFC 3339: sorts as text. */
+  started: string | null
   completed: boolean
   error: string | null
   readonly lines: string[]
@@ -69,13 +70,13 @@ export function createBuildProgress(output: (line: string) => void): BuildProgre
 function takeVertex(steps: Map<string, Step>, vertex: Vertex): void {
   const step = steps.get(vertex.digest) ?? {
     name: '',
-    started: false,
+    started: null,
     completed: false,
     error: null,
     lines: [],
   }
   step.name = vertex.name
-  step.started = vertex.started !== undefined
+  step.started = vertex.started ?? null
   step.completed = vertex.completed !== undefined
   step.error = vertex.error === undefined || vertex.error === '' ? null : vertex.error
   steps.set(vertex.digest, step)
@@ -95,8 +96,10 @@ function describe(all: readonly Step[]): Progress | null {
   const steps = all.filter(({ name }) => /^\[(?!internal|context)/.test(name))
   if (steps.length === 0) return null
   const completed = steps.filter((step) => step.completed).length
-  const current =
-    steps.findLast((step) => step.started && !step.completed) ?? steps.findLast((step) => step.started)
+  const started = steps
+    .filter((step) => step.started !== null)
+    .toSorted((a, b) => ((a.started ?? '') < (b.started ?? '') ? -1 : 1))
+  const current = started.findLast((step) => !step.completed) ?? started.at(-1)
   const stepName = current === undefined ? 'starting' : plainName(current)
   const text = completed === steps.length ? 'writing the image' : stepName
   return {

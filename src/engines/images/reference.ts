@@ -20,7 +20,7 @@ export function parseReference(reference: string): ImageReference {
   const colon = rest.lastIndexOf(':')
   const path = colon < 0 ? rest : rest.slice(0, colon)
   const tag = colon < 0 ? null : rest.slice(colon + 1)
-  const host = hasHost ? first.replace(/^(?:index|registry-1)\.docker\.io$/, DEFAULT_HOST) : DEFAULT_HOST
+  const host = hasHost ? first.replace(/^index\.docker\.io$/, DEFAULT_HOST) : DEFAULT_HOST
   return { host, path: host === DEFAULT_HOST && !path.includes('/') ? `library/${path}` : path, tag, digest }
 }
 

@@ -186,6 +186,32 @@ describe('a failing build', () => {
     expect(seen.find(({ step }) => step !== null)).toMatchObject({ step: 2, steps: 2, percent: 100 })
   })
 
+  test('tells what runs now, counted without what BuildKit does for itself', async () => {
+    const at = (name: string, started: string, completed?: string): object => ({
+      digest: name,
+      name,
+      started,
+      completed,
+    })
+    const { builder } = setUp(({ output }) => {
+      const last = at('[stage 2/3] RUN two', '2')
+      output?.(
+        status({
+          vertexes: [
+            last,
+            at('[internal] load', '9'),
+            at('[stage 1/3] FROM x', '1', '2'),
+            at('[context a] b', '9'),
+          ],
+        }),
+      )
+      return Promise.resolve({})
+    })
+    const seen: Progress[] = []
+    await builder.build('redis', request(undefined, seen))
+    expect(seen.at(-1)).toMatchObject({ text: 'RUN two', step: 2, steps: 2, percent: 50 })
+  })
+
   test('reads documents that stand on several lines', async () => {
     const { builder } = setUp(({ output }) => {
       for (const line of JSON.stringify({ vertexes: [vertex] }, null, 2).split('\n')) output?.(line)
