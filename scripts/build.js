@@ -1,11 +1,28 @@
 // Bundles the command line into dist/, so that it starts fast: each verb and each heavy library is a chunk that is loaded
 // where it is used. `dist/main.js` is the command, `dist/session.js` the session's process.
 import { build } from 'esbuild'
-import { readFile, rename, rm } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { version } = JSON.parse(await readFile(`${root}package.json`, 'utf8'))
+
+/**
+ * The terminal's layout engine unpacks its own WebAssembly with `fetch`, which loads all of Node's HTTP client; the way
+ * that it keeps for older systems needs 50 ms of processor time less.
+ */
+const unpackWithoutFetch = {
+  name: 'unpack-without-fetch',
+  setup({ onLoad }) {
+    onLoad({ filter: /yoga-wasm-base64-esm\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8')
+      const contents = text.replaceAll('"function"!=typeof fetch', 'true')
+      if (contents === text)
+        throw new Error(`${path} has changed: see unpackWithoutFetch in scripts/build.js`)
+      return { contents, loader: 'js' }
+    })
+  },
+}
 
 /** Replaces packages by an empty module. */
 function leaveOut(names) {
@@ -20,6 +37,11 @@ function leaveOut(names) {
       }))
     },
   }
+}
+
+/** CommonJS packages in the bundle ask for Node's own modules by `require`. */
+const banner = {
+  js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
 }
 
 // Built beside, then swapped: a build that fails, and one that is interrupted, leave the last good one in place.
@@ -40,17 +62,33 @@ await build({
   external: ['react-devtools-core'],
   // Parts of the engine's client that devstack never calls, a megabyte to load: engines on other machines over ssh, and
   // BuildKit's own session. Builds go through the command line.
-  plugins: [leaveOut(['ssh2', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs'])],
-  banner: {
-    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-  },
+  plugins: [unpackWithoutFetch, leaveOut(['ssh2', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs'])],
+  banner,
   // The terminal UI sets NODE_ENV for runs from source; in the bundle it is the constant above.
   logOverride: { 'assign-to-define': 'silent' },
   logLevel: 'warning',
 })
+await writeSchema()
 await rm(`${root}dist.old`, { recursive: true, force: true })
 await rename(`${root}dist`, `${root}dist.old`).catch((error) => {
   if (error.code !== 'ENOENT') throw error
 })
 await rename(`${root}dist.new`, `${root}dist`)
 await rm(`${root}dist.old`, { recursive: true, force: true })
+
+/** The JSON Schema of devstack.yaml, for editors. */
+async function writeSchema() {
+  const outfile = `${root}dist.new/schema.mjs`
+  await build({
+    absWorkingDir: root,
+    entryPoints: ['src/core/config.ts'],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    banner,
+  })
+  const { devstackSchema } = await import(outfile)
+  await writeFile(`${root}dist.new/devstack.schema.json`, `${JSON.stringify(devstackSchema(), null, 2)}\n`)
+  await rm(outfile)
+}

@@ -16,7 +16,7 @@ export async function renderTerminal(
     stdin: io.stdin,
     stdout: io.stdout,
     color: globals.color,
-    screenReader: (io.env['INK_SCREEN_READER'] ?? '') !== '',
+    screenReader: io.env['INK_SCREEN_READER'] === 'true',
     now: () => Date.now(),
     onOpen: async (url) => {
       await open(url)

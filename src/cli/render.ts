@@ -17,6 +17,12 @@ export function chooseUi(wanted: string | undefined, context: CommandContext, de
   return wanted
 }
 
+/** Begins to load the terminal UI, the slowest part of the first frame, while the session's process starts. */
+export async function preloadTerminal(): Promise<void> {
+  const { preloadTui } = await import('../ui/tui/render-tui.js')
+  preloadTui()
+}
+
 export interface RenderOptions {
   readonly ui: Ui
   /** `up` stays and owns the stack's end; `detach` ends when the intent is done; `attach` only looks on. */

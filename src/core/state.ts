@@ -316,7 +316,8 @@ function operationPhase(
     case 'buildService':
       return Object.keys(service.instances).length > 0 ? service.phase : 'building'
     case 'create':
-      return service.phase === 'building' ? 'pending' : service.phase
+      // A new container: also one that had completed runs again.
+      return Object.keys(service.instances).length > 0 ? service.phase : 'pending'
     case 'start':
       return 'starting'
     case 'stop':
@@ -327,7 +328,15 @@ function operationPhase(
 
 function endOperation(service: ServiceState, operation: string): ServiceState {
   if (service.operation?.id !== operation) return service
-  return { ...service, operation: null, phase: service.phase === 'building' ? 'pending' : service.phase }
+  return { ...service, operation: null, phase: phaseAfter(service) }
+}
+
+/** A build that is done leaves a service pending; a start that found its container running already changes nothing. */
+function phaseAfter(service: ServiceState): Phase {
+  if (service.phase === 'building') return 'pending'
+  const runs = Object.keys(service.instances).length > 0
+  const well = service.health === 'healthy' || (service.health === 'none' && !service.summary.hasHealthCheck)
+  return service.phase === 'starting' && runs && well && !service.summary.oneShot ? 'running' : service.phase
 }
 
 function instanceStarted(

@@ -117,7 +117,10 @@ class Walk {
         waiting.delete(name)
         if (operation === undefined || failed.has(name)) continue
         if (store.getState().services[name]?.hold != null) store.emit({ type: 'released', service: name })
-        starting.push(this.start(operation))
+        const start = this.start(operation)
+        // Awaited below; where an abort comes first, its rejection is the abort's own.
+        start.catch(() => undefined)
+        starting.push(start)
       }
       return waiting.size === 0
     })
@@ -250,7 +253,9 @@ async function untilDone(
   await new Promise<void>((resolve, reject) => {
     let running = false
     let again = false
+    let finished = false
     const finish = (settle: () => void): void => {
+      finished = true
       unsubscribe()
       clearTimeout(timer)
       signal.removeEventListener('abort', abort)
@@ -259,10 +264,10 @@ async function untilDone(
     // `check` emits Events, which call it again: one round at a time.
     const wake = (): void => {
       again = true
-      if (running) return
+      if (running || finished) return
       running = true
       try {
-        while (again) {
+        while (again && !finished) {
           again = false
           if (check(wake)) return finish(resolve)
         }

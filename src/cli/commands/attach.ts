@@ -1,12 +1,13 @@
 import { DevstackError } from '../../core/error.js'
 import { connectSession } from '../../host/session/client.js'
 import type { CommandContext } from '../commands.js'
-import { chooseUi, renderUntil } from '../render.js'
+import { chooseUi, preloadTerminal, renderUntil } from '../render.js'
 import { openStack } from '../stack.js'
 
 /** `devstack attach`: the UI of a session that runs already; leaving it harms nothing. */
 export async function attach(context: CommandContext, options: { readonly ui?: string }): Promise<number> {
   const ui = chooseUi(options.ui, context, false)
+  if (ui === 'tui') await preloadTerminal()
   const stack = await openStack(context)
   const client = await connectSession(stack.socketPath)
   if (client === null)

@@ -3,7 +3,7 @@ import type { Intent } from '../../core/intents.js'
 import type { SessionClient } from '../../host/session/client.js'
 import type { CommandContext } from '../commands.js'
 import { ensureSession } from '../launch.js'
-import { chooseUi, renderUntil } from '../render.js'
+import { chooseUi, preloadTerminal, renderUntil } from '../render.js'
 import { openStack } from '../stack.js'
 import { prepareMachine } from '../machine.js'
 
@@ -23,8 +23,7 @@ export async function up(
   options: UpOptions,
 ): Promise<number> {
   const ui = chooseUi(options.ui, context, options.detach === true)
-  // Loaded while the session's process starts: it is the slowest part of the first frame.
-  const renderer = ui === 'tui' ? import('../render-terminal.js') : Promise.resolve(null)
+  if (ui === 'tui') await preloadTerminal()
   const stack = await openStack(context)
   const elsewhere = await prepareMachine(context)
   if (elsewhere !== null) return elsewhere
@@ -37,7 +36,6 @@ export async function up(
     watch: options.watch,
     freePorts: options.freePorts === true,
   }
-  await renderer
   const code = await renderUntil(context, client, {
     ui,
     mode: options.detach === true ? 'detach' : 'up',
