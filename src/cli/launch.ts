@@ -107,7 +107,7 @@ function openLog(path: string): number {
 }
 
 /** What the session's process printed: empty unless something went wrong. */
-export function logPath(stack: StackRef): string {
+function logPath(stack: StackRef): string {
   return join(stack.stateFolder, 'session.log')
 }
 

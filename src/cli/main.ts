@@ -20,7 +20,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 }
 
 /** The whole command tree: what `help` and `completion` read, too. */
-export function buildProgram(io: Io, finish: (code: number) => void): Command {
+function buildProgram(io: Io, finish: (code: number) => void): Command {
   const program = new Command('devstack')
     .description('A full stack on this machine: up in one command, live with every save.')
     .version(version, '--version', 'print the version')

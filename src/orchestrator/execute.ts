@@ -267,7 +267,7 @@ async function untilDone(
       if (running || finished) return
       running = true
       try {
-        while (again && !finished) {
+        while (again) {
           again = false
           if (check(wake)) return finish(resolve)
         }

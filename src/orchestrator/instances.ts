@@ -134,7 +134,7 @@ function stoppedEvent(service: string, instance: string, cause: string, requeste
 }
 
 /** `exited 1`, `killed by signal 9`, `out of memory: ...`: Docker's exit codes above 128 are signals. */
-export function stopCause(exitCode: number | null, oomKilled: boolean): string {
+function stopCause(exitCode: number | null, oomKilled: boolean): string {
   if (oomKilled) return 'killed: out of memory (its memory limit is reached)'
   if (exitCode === null) return 'ended'
   if (exitCode > 128 && exitCode < 160) return `exited ${String(exitCode)} (signal ${String(exitCode - 128)})`

@@ -3,10 +3,10 @@ import type { Intent } from '../../src/core/intents.js'
 import type { Engine, FileBatch, SourceFile } from '../../src/orchestrator/ports.js'
 import { createSession, type Session } from '../../src/orchestrator/session.js'
 
-export const clock = { now: () => Date.now(), monotonic: () => performance.now() }
+const clock = { now: () => Date.now(), monotonic: () => performance.now() }
 
 /** Scripted files and batches in place of the host's. */
-export class FakeSources {
+class FakeSources {
   files: readonly SourceFile[] = []
   private wake: () => void = () => undefined
   private readonly batches: FileBatch[] = []
@@ -46,8 +46,8 @@ export interface Harness {
   readonly events: Event[]
   readonly sources: FakeSources
   /** The types of the Events, log lines and progress left out. */
-  types(): readonly string[]
-  phase(service: string): string | undefined
+  readonly types: () => readonly string[]
+  readonly phase: (service: string) => string | undefined
 }
 
 export function startSession(engine: Engine): Harness {

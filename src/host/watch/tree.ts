@@ -54,7 +54,7 @@ async function* walk(path: string, ignored: (path: string) => boolean): AsyncGen
   if (stat.isFile()) yield path
   if (!stat.isDirectory()) return
   const entries = await readdir(path).catch(() => [])
-  for (const entry of entries.toSorted()) yield* walk(join(path, entry), ignored)
+  for (const entry of entries) yield* walk(join(path, entry), ignored)
 }
 
 async function readSource(service: Service, source: string): Promise<SourceFile | null> {

@@ -38,7 +38,7 @@ export function createFileWatcher(): FileWatcher {
 }
 
 /** Leading edge, then gathered: the timing of {@link createFileWatcher}. */
-export class Batcher {
+class Batcher {
   private readonly paths = new Set<string>()
   private rest: NodeJS.Timeout | null = null
   private longest: NodeJS.Timeout | null = null
