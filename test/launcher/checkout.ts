@@ -10,7 +10,7 @@ const fakes = join(repository, 'test/fakes/bin')
 /** The programs that the launcher may use; everything else is absent, Node first of all. */
 const utilities = (
   'sh dirname readlink find xargs cksum sort date mktemp rm mv cp ln mkdir touch cat tail sed grep flock ' +
-  'uname sleep env ls kill'
+  'uname sleep env ls kill chmod'
 ).split(' ')
 
 const build = `import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -18,7 +18,7 @@ appendFileSync(process.env.FAKE_LOG, 'build\\n')
 const source = readFileSync('src/main.ts', 'utf8').trim()
 if (source === 'broken') throw new Error('src/main.ts:1:1: this does not build')
 mkdirSync('dist', { recursive: true })
-writeFileSync('dist/main.js', \`console.log(JSON.stringify({ argv: process.argv.slice(2), source: '\${source}', cwd: process.cwd() }))\`)
+writeFileSync('dist/main.js', \`console.log(JSON.stringify({ argv: process.argv.slice(2), source: '\${source}', cwd: process.cwd(), path: process.env.PATH }))\`)
 `
 
 export interface Result {
@@ -26,7 +26,12 @@ export interface Result {
   readonly signal: string | undefined
   readonly stderr: string
   /** What dist/main.js printed, or null where it was not reached. */
-  readonly main: { readonly argv: string[]; readonly source: string; readonly cwd: string } | null
+  readonly main: {
+    readonly argv: string[]
+    readonly source: string
+    readonly cwd: string
+    readonly path: string
+  } | null
 }
 
 /** A small clone of this repository in a folder of its own: the real launcher, a source of one line, fake registries. */
