@@ -10,6 +10,7 @@ import { findProject, type FoundProject } from '../host/project/find.js'
 import { wantedName } from '../host/project/name.js'
 import { socketPath } from '../host/project/socket.js'
 import type { Engine } from '../orchestrator/ports.js'
+import type { PresetName } from '../presets/preset.js'
 import type { CommandContext } from './commands.js'
 import { version } from './version.js'
 
@@ -26,6 +27,8 @@ export interface StackRef {
   readonly stateFolder: string
   readonly socketPath: string
   readonly imageSource: ImageSource
+  /** Presets of devstack.yaml, by service. */
+  readonly presets: Readonly<Record<string, PresetName>>
   /** Watch rules of devstack.yaml, by service. */
   readonly watch: Readonly<Record<string, readonly WatchEntry[]>>
 }
@@ -49,6 +52,7 @@ export async function openStack({ io, globals }: CommandContext): Promise<StackR
     stateFolder,
     socketPath: await socketPath(stateFolder, io.env),
     imageSource: found.config?.images?.source ?? 'auto',
+    presets: presetsOf(found),
     watch: watchOf(found),
   }
 }
@@ -71,6 +75,10 @@ export async function createEngine(stack: StackRef, env: Environment): Promise<E
     env: ca === undefined ? env : { CA_BUNDLE: ca, ...env },
     images: { source: stack.imageSource, recipesFolder: packagePath('compose/images') },
     watch: stack.watch,
+    presetRules: async (service, build) => {
+      const preset = stack.presets[service]
+      return preset === undefined ? [] : (await import('./presets.js')).rulesOfPreset(preset, build)
+    },
     portOwner: async (port) => {
       const owner = await portOwner(port, { env })
       return owner === null ? null : formatOwner(owner)
@@ -98,6 +106,13 @@ function engineKind(wanted: string): EngineKind {
   throw new DevstackError('UNSUPPORTED', `the engine ${wanted} is not there yet`, {
     hint: '--engine compose',
   })
+}
+
+function presetsOf(found: FoundProject): StackRef['presets'] {
+  const services = Object.entries(found.config?.services ?? {})
+  return Object.fromEntries(
+    services.flatMap(([name, { preset }]) => (preset === undefined ? [] : [[name, preset]])),
+  )
 }
 
 function watchOf(found: FoundProject): StackRef['watch'] {

@@ -12,9 +12,15 @@ export interface Update {
 /** Stronger actions first: a batch that asks for several gets the strongest, which includes the others' effect. */
 const STRENGTH: readonly WatchAction[] = ['rebuild', 'sync+restart', 'restart', 'sync+exec', 'sync']
 
-/** The first rule of the service that covers the path, as Compose takes it: file order decides. */
-export function ruleFor(service: Service, path: string): WatchRule | null {
-  return service.watch.find((rule) => covers(rule, path)) ?? null
+/**
+ * The rule of the service that covers the path: the closest one (`./requirements.txt` before `.`), so that a folder can be
+ * synced and one file in it ask for a rebuild; of equally close ones the first.
+ */
+export function ruleFor(service: Pick<Service, 'watch'>, path: string): WatchRule | null {
+  return service.watch.reduce<WatchRule | null>((best, rule) => {
+    const closer = best === null || trimSlash(rule.path).length > trimSlash(best.path).length
+    return covers(rule, path) && closer ? rule : best
+  }, null)
 }
 
 /** Where a rule puts a host path in the container, or null where the rule does not deliver. */

@@ -40,6 +40,14 @@ describe('decide', () => {
     expect(update).toMatchObject({ action: 'rebuild', reason: 'rebuild: /demo/api/requirements.txt' })
   })
 
+  it('takes the closest rule, whatever the order in the file', () => {
+    const both = service('api', [], {
+      watch: [rule('sync', '/demo/api', '/app'), rule('rebuild', '/demo/api/requirements.txt', null)],
+    })
+    expect(ruleFor(both, '/demo/api/requirements.txt')?.action).toBe('rebuild')
+    expect(ruleFor(both, '/demo/api/a.py')?.action).toBe('sync')
+  })
+
   it('does not take a sibling that begins alike for a child', () => {
     expect(ruleFor(api, '/demo/api/shop-old/a.py')).toBeNull()
   })

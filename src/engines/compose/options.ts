@@ -5,6 +5,15 @@ import type { Deliverer } from './deliver.js'
 import type { Docker } from './docker.js'
 import type { ImageKit } from './image-kit.js'
 
+/** Where a service is built from. */
+export interface BuildPlace {
+  /** Absolute path. */
+  readonly context: string
+  /** Relative to the context, or absolute. */
+  readonly dockerfile: string
+  readonly target: string | null
+}
+
 /** What the Compose engine must know; everything comes from the command line's side. */
 export interface ComposeEngineOptions {
   /** Absolute path of the folder that holds the project. */
@@ -29,6 +38,8 @@ export interface ComposeEngineOptions {
   readonly portOwner: (port: number) => Promise<string | null>
   /** By service: watch rules of devstack.yaml and of presets, paths absolute. */
   readonly watch?: Readonly<Record<string, readonly WatchEntry[]>> | undefined
+  /** The rules of a service's preset, paths absolute; empty where it has none. Asked for services without rules. */
+  readonly presetRules?: ((service: string, build: BuildPlace) => Promise<readonly WatchEntry[]>) | undefined
   /** The version of devstack. */
   readonly version: string
   /** The program and first arguments that run Compose; by default found as the command line program finds it. */

@@ -17,6 +17,7 @@ import type { ListedContainer } from './observe.js'
 import type { EngineContext } from './options.js'
 import { formatOverride } from './override.js'
 import type { ServiceOverride } from './override.js'
+import { watchRules } from './preset-watch.js'
 import { settlePorts } from './ports.js'
 import type { PortHolder, SettledPorts } from './ports.js'
 import { readModel } from './read-model.js'
@@ -70,11 +71,12 @@ async function resolveOnce(
   const early = before === null ? null : settled(readHashes(context, request.profiles, signal))
   const read = await readModel(context, request, signal)
   const { model, profiles } = read
+  const watch = await watchRules(context.options, model)
   for (const { message, hint, at } of read.warnings) emit({ type: 'warned', message, hint, place: at })
   const { purpose } = request
   const services = requestedServices(model, request.services)
   const { running, present, volumes } = await engine()
-  const draft = await draftProject(context, read, emit)
+  const draft = await draftProject(context, read, watch, emit)
   const images = await chooseProjectImages(
     context,
     { model, project: draft, present, services, purpose },
@@ -101,7 +103,7 @@ async function resolveOnce(
     asked ? early : null,
     signal,
   )
-  const project = toProject(context, read, { hashes, images, ports }, null)
+  const project = toProject(context, read, { hashes, images, ports, watch }, null)
   return {
     resolution: { project, images: choices, builtHashes: builtHashes(project, present) },
     model,
@@ -110,21 +112,29 @@ async function resolveOnce(
   }
 }
 
+type Watch = Awaited<ReturnType<typeof watchRules>>
+
 /** What was decided after the files were read. */
 interface Decisions {
+  readonly watch: Watch
   readonly hashes?: Readonly<Record<string, string>>
   readonly images?: ProjectImages
   readonly ports?: SettledPorts
 }
 
 /** The project before anything is decided: for its watch rules. What makes no sense in them is told with its place. */
-async function draftProject(context: EngineContext, read: ReadModel, emit: Emit): Promise<Project> {
+async function draftProject(
+  context: EngineContext,
+  read: ReadModel,
+  watch: Watch,
+  emit: Emit,
+): Promise<Project> {
   try {
-    return toProject(context, read, {}, emit)
+    return toProject(context, read, { watch }, emit)
   } catch (error) {
     if (!(error instanceof DevstackError) || hasPlace(error)) throw error
     const { locate, extensions } = await readSources(context, read.profiles)
-    return toProject(context, { ...read, locate, extensions }, {}, null)
+    return toProject(context, { ...read, locate, extensions }, { watch }, null)
   }
 }
 
@@ -132,7 +142,7 @@ async function draftProject(context: EngineContext, read: ReadModel, emit: Emit)
 function toProject(
   context: EngineContext,
   read: ReadModel,
-  { hashes, images, ports }: Decisions,
+  { hashes, images, ports, watch }: Decisions,
   emit: Emit | null,
 ): Project {
   const { options } = context
@@ -145,7 +155,7 @@ function toProject(
     buildHashes: images?.buildHashes ?? {},
     images: images?.refs ?? {},
     imageHealthChecks: images?.healthChecks ?? {},
-    watch: options.watch ?? {},
+    watch,
     extensions: read.extensions,
     locate: read.locate,
   })
