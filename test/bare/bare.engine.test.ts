@@ -35,7 +35,7 @@ describe('a machine of nothing but Debian 12', () => {
     expect(seconds).toBeLessThan(10)
   })
 
-  it('comes to the page by the first command of the README', async () => {
+  it('comes to the page by the first command of the README', { timeout: 900_000 }, async () => {
     const before = await machine.run(['find', '/etc/apt', '-type', 'f'])
     const { exitCode, stderr, seconds } = await machine.run(
       ['./devstack', 'up', '--detach', '--ui', 'plain'],
@@ -92,7 +92,7 @@ describe('a machine with Debian 12 and Node 20', () => {
     await machine?.[Symbol.asyncDispose]()
   })
 
-  it('needs no system package for devstack itself, and so asks nothing', async () => {
+  it('needs no system package for devstack itself, and so asks nothing', { timeout: 600_000 }, async () => {
     expect((await machine.run(['node', '--version'])).stdout).toMatch(/^v20\./)
     const { exitCode, stdout } = await machine.run(['./devstack', '--version'])
     expect(exitCode).toBe(0)
@@ -101,7 +101,7 @@ describe('a machine with Debian 12 and Node 20', () => {
     expect((await machine.run(['which', 'python3'])).exitCode).not.toBe(0)
   })
 
-  it('runs the tests that need no engine by npm test', async () => {
+  it('runs the tests that need no engine by npm test', { timeout: 600_000 }, async () => {
     const { exitCode } = await machine.run(['npm', 'test', '--', 'test/core'])
     expect(exitCode).toBe(0)
   })
