@@ -24,15 +24,17 @@ export async function prepareMachine(context: CommandContext): Promise<number | 
   requireLocal(endpoint)
   const answer = await pingEngine(endpoint, env)
   if (answer.state === 'running' && (await imageToolsSettled(env))) return null
-  const result = await bringWhatLacks(context, () => undefined)
+  const result = await bringWhatLacks(context)
   return result.needsGroup ? runAgainInGroup() : null
 }
 
+/** What was done, and whether this machine builds its images itself. */
+export interface Brought extends BootstrapResult {
+  readonly localImages: boolean
+}
+
 /** Every step of `devstack bootstrap`. The engine comes first: it tells whether a registry answers. */
-export async function bringWhatLacks(
-  context: CommandContext,
-  listen: (event: BootstrapEvent) => void,
-): Promise<BootstrapResult> {
+export async function bringWhatLacks(context: CommandContext): Promise<Brought> {
   const { bootstrap, formatBootstrapEvent } = await import('../host/bootstrap/bootstrap.js')
   const { io, globals } = context
   const controller = new AbortController()
@@ -47,17 +49,15 @@ export async function bringWhatLacks(
     signal: controller.signal,
     stateDir: stateRoot(io.env),
     emit: (event: BootstrapEvent) => {
-      listen(event)
       const line = formatBootstrapEvent(event)
       if (line !== null) printError(io, line)
     },
   }
   try {
     const result = await bootstrap(options)
-    if (result.needsGroup) return result
-    if (await registryAnswers(io.env)) return result
+    if (result.needsGroup || (await registryAnswers(io.env))) return { ...result, localImages: false }
     const more = await bootstrap({ ...options, needsLocalImages: true })
-    return { ...more, steps: mergeSteps(result.steps, more.steps) }
+    return { ...more, steps: mergeSteps(result.steps, more.steps), localImages: true }
   } finally {
     process.removeListener('SIGINT', stop)
     process.removeListener('SIGTERM', stop)
