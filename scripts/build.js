@@ -24,6 +24,25 @@ const unpackWithoutFetch = {
   },
 }
 
+/**
+ * Importing Node's `http` as a module asks for each of its exports, WebSocket too, which loads a second HTTP client: 60 ms.
+ * By `require` that is left until somebody asks.
+ */
+const requireHttp = {
+  name: 'require-http',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(?:node:)?http$/ }, ({ namespace }) =>
+      namespace === 'required'
+        ? { path: 'node:http', external: true }
+        : { path: 'node:http', namespace: 'required' },
+    )
+    onLoad({ filter: /.*/, namespace: 'required' }, () => ({
+      contents: "module.exports = require('node:http')",
+      loader: 'js',
+    }))
+  },
+}
+
 /** Replaces packages by an empty module. */
 function leaveOut(names) {
   const filter = new RegExp(`^(?:${names.map((name) => name.replaceAll('/', '\\/')).join('|')})$`)
@@ -48,7 +67,7 @@ const banner = {
 await rm(`${root}dist.new`, { recursive: true, force: true })
 await build({
   absWorkingDir: root,
-  entryPoints: { main: 'src/cli/entry.ts', session: 'src/cli/session-main.ts' },
+  entryPoints: { main: 'src/cli/entry.ts', session: 'src/cli/session-entry.ts' },
   outdir: 'dist.new',
   bundle: true,
   splitting: true,
@@ -58,11 +77,19 @@ await build({
   minify: true,
   keepNames: true,
   legalComments: 'linked',
-  define: { 'process.env.NODE_ENV': '"production"', DEVSTACK_VERSION: JSON.stringify(version) },
+  define: {
+    'process.env.NODE_ENV': '"production"',
+    DEVSTACK_VERSION: JSON.stringify(version),
+    DEVSTACK_BUILD: JSON.stringify(new Date().toISOString()),
+  },
   external: ['react-devtools-core'],
   // Parts of the engine's client that devstack never calls, a megabyte to load: engines on other machines over ssh, and
   // BuildKit's own session. Builds go through the command line.
-  plugins: [unpackWithoutFetch, leaveOut(['ssh2', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs'])],
+  plugins: [
+    requireHttp,
+    unpackWithoutFetch,
+    leaveOut(['ssh2', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs']),
+  ],
   banner,
   // The terminal UI sets NODE_ENV for runs from source; in the bundle it is the constant above.
   logOverride: { 'assign-to-define': 'silent' },

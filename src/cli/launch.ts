@@ -6,6 +6,7 @@ import { DevstackError } from '../core/error.js'
 import { connectSession, type SessionClient } from '../host/session/client.js'
 import { runSession } from './run-session.js'
 import type { StackRef } from './stack.js'
+import { build } from './version.js'
 
 const LOG_LIMIT = 1024 * 1024
 
@@ -22,7 +23,7 @@ export async function ensureSession(
   fromStart: boolean,
 ): Promise<Joined> {
   for (let started = false; ;) {
-    const client = await connectSession(stack.socketPath, fromStart)
+    const client = await joinCurrent(stack, fromStart)
     if (client?.hello.lasting === true) return { client, started }
     if (client !== null) {
       // Another command acts on the stack right now.
@@ -37,6 +38,18 @@ export async function ensureSession(
 }
 
 /**
+ * The session that runs, or null. One of a bundle that was replaced since cannot load its parts any more: it is ended, and
+ * leaves the containers running.
+ */
+async function joinCurrent(stack: StackRef, fromStart = false): Promise<SessionClient | null> {
+  const client = await connectSession(stack.socketPath, fromStart)
+  if (client === null || client.hello.build === build) return client
+  await client.send({ type: 'leave' }).catch(ignoreLost)
+  await client.closed
+  return null
+}
+
+/**
  * The running session, or else one inside this process that ends with `work`: for verbs that act on a stack which nobody
  * watches. The containers keep running.
  */
@@ -45,7 +58,7 @@ export async function withSession<T>(
   env: Readonly<Record<string, string | undefined>>,
   work: (client: SessionClient) => Promise<T>,
 ): Promise<T> {
-  const running = await connectSession(stack.socketPath)
+  const running = await joinCurrent(stack)
   if (running !== null) {
     try {
       return await work(running)
@@ -73,6 +86,10 @@ export async function withSession<T>(
     stop()
     await session
   }
+}
+
+function ignoreLost(error: unknown): void {
+  if (!(error instanceof DevstackError) || error.code !== 'SESSION_LOST') throw error
 }
 
 async function startSession(

@@ -6,7 +6,7 @@ import { createFileWatcher } from '../host/watch/watcher.js'
 import type { Clock } from '../orchestrator/ports.js'
 import { createSession, type Session } from '../orchestrator/session.js'
 import { createEngine, type StackRef } from './stack.js'
-import { version } from './version.js'
+import { build, version } from './version.js'
 
 const HEALTH_DEADLINE_MS = 5 * 60_000
 
@@ -43,6 +43,7 @@ export async function runSession(stack: StackRef, options: RunSessionOptions): P
   options.onStop?.(() => void session.end('terminated'))
   const serving = serve(server, session, {
     version,
+    build,
     lasting: options.lasting,
     usage: async () => {
       const { services } = session.store.getState()

@@ -60,7 +60,7 @@ interface Waiter {
 }
 
 class Connection implements SessionClient {
-  hello: Hello = { protocol: 0, version: '', pid: 0, lasting: false }
+  hello: Hello = { protocol: 0, version: '', build: '', pid: 0, lasting: false }
   readonly closed: Promise<void>
   private snapshot: Snapshot | null = null
   private current: StackState | null = null

@@ -11,6 +11,8 @@ export const PROTOCOL = 1
 export interface Hello {
   readonly protocol: number
   readonly version: string
+  /** Of its bundle: a session of another one is replaced. */
+  readonly build: string
   readonly pid: number
   /** False for a session inside a short command (`down`): whoever wants to stay waits for its end and starts another. */
   readonly lasting: boolean

@@ -14,6 +14,8 @@ const BACKLOG_LIMIT = 4 * 1024 * 1024
 
 export interface ServeOptions {
   readonly version: string
+  /** {@link Hello.build} */
+  readonly build: string
   /** {@link Hello.lasting} */
   readonly lasting: boolean
   readonly usage: () => Promise<readonly InstanceUsage[]>
@@ -77,8 +79,8 @@ class Client {
   ) {
     socket.on('error', () => socket.destroy())
     readMessages(socket, (message) => this.receive(message as ClientMessage))
-    const { version, lasting } = options
-    this.send({ hello: { protocol: PROTOCOL, version, pid: process.pid, lasting } })
+    const { version, build, lasting } = options
+    this.send({ hello: { protocol: PROTOCOL, version, build, pid: process.pid, lasting } })
   }
 
   close(): void {

@@ -82,6 +82,8 @@ export class World {
     const simulation = join(this.folder, 'simulation')
     return {
       PATH: join(this.folder, 'bin'),
+      // So that the client is asked for its endpoint: the fake one's is this world's socket.
+      DOCKER_CONTEXT: 'fake',
       FAKE_LOG: this.#log,
       FAKE_STATE: this.state,
       FAKE_BIN: fakes,

@@ -33,6 +33,7 @@ async function open(): Promise<ReturnType<typeof startSession>> {
   )
   const served = serve(server, harness.session, {
     version: '1',
+    build: 'test',
     lasting: true,
     usage: () => Promise.resolve([]),
   })
