@@ -91,6 +91,8 @@ export class Checkout {
     return {
       PATH: this.bin,
       HOME: this.folder,
+      // What a killed launcher leaves goes with the clone.
+      TMPDIR: this.folder,
       XDG_CACHE_HOME: this.cache,
       FAKE_LOG: this.#log,
       FAKE_NODE: process.execPath,
