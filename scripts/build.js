@@ -43,6 +43,26 @@ const requireHttp = {
   },
 }
 
+/**
+ * The packages that measure text make segmenters and one expression over all emoji as they load, some 30 ms together. Most
+ * commands print plain ASCII, which needs none of them.
+ */
+const makeUnicodeLate = {
+  name: 'make-unicode-late',
+  setup({ onLoad }) {
+    onLoad({ filter: /(?:string-width|slice-ansi|wrap-ansi)[\\/][\w-]+\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8')
+      const segmenter =
+        '((made) => ({ segment: (text) => (made ??= new Intl.Segmenter($1)).segment(text) }))()'
+      const emoji = '((made) => ({ test: (text) => (made ??= $&).test(text) }))()'
+      const contents = text
+        .replaceAll(/new Intl\.Segmenter\(([^)]*)\)/g, segmenter)
+        .replaceAll('/^\\p{RGI_Emoji}$/v', emoji)
+      return { contents, loader: 'js' }
+    })
+  },
+}
+
 /** Replaces packages by an empty module. */
 function leaveOut(names) {
   const filter = new RegExp(`^(?:${names.map((name) => name.replaceAll('/', '\\/')).join('|')})$`)
@@ -87,6 +107,7 @@ await build({
   // BuildKit's own session. Builds go through the command line.
   plugins: [
     requireHttp,
+    makeUnicodeLate,
     unpackWithoutFetch,
     leaveOut(['ssh2', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs']),
   ],

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DevstackError } from '../core/error.js'
 import type { ImageSource } from '../core/images.js'
@@ -9,10 +9,11 @@ import { claimProject, engineState } from '../host/project/claim.js'
 import { findProject, type FoundProject } from '../host/project/find.js'
 import { wantedName } from '../host/project/name.js'
 import { socketPath } from '../host/project/socket.js'
+import { stateRoot } from '../host/project/state.js'
 import type { Engine } from '../orchestrator/ports.js'
 import type { PresetName } from '../presets/preset.js'
 import type { CommandContext } from './commands.js'
-import { version } from './version.js'
+import { build, version } from './version.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -38,7 +39,12 @@ export interface StackRef {
  * @throws DevstackError PROJECT_NOT_FOUND, CONFIG_INVALID, STATE_FOREIGN, UNSUPPORTED
  */
 export async function openStack({ io, globals }: CommandContext): Promise<StackRef> {
-  const found = await findProject({ cwd: globals.cwd, config: globals.config, env: io.env })
+  const found = await findProject({
+    cwd: globals.cwd,
+    config: globals.config,
+    env: io.env,
+    cache: { folder: join(stateRoot(io.env), 'configs'), reader: build },
+  })
   const engine = engineKind(globals.engine ?? found.config?.engine ?? 'compose')
   const { name } = await wantedName(found, globals.projectName)
   const claim = await claimProject({ folder: found.folder, wantedName: name, env: io.env })

@@ -2,7 +2,7 @@ import { DevstackError } from '../core/error.js'
 import type { Progress } from '../core/events.js'
 import type { Operation, Plan } from '../core/plan.js'
 import { dependants, type Project } from '../core/project.js'
-import { next } from '../core/schedule.js'
+import { next, verdict } from '../core/schedule.js'
 import type { ServiceState } from '../core/state.js'
 import type { Clock, Engine } from './ports.js'
 import type { Store } from './store.js'
@@ -45,6 +45,7 @@ export async function execute(plan: Plan, options: ExecuteOptions): Promise<Outc
 
 class Walk {
   private readonly tasks = new Map<string, Promise<void>>()
+  private timer: NodeJS.Timeout | undefined
 
   constructor(
     private readonly plan: Plan,
@@ -102,7 +103,7 @@ class Walk {
       }
       const ready = [...waiting.keys()].filter((name) => created.has(name))
       const failed = this.failedServices()
-      const schedule = next(project, store.getState(), ready, weight)
+      const schedule = next(project, store.getState(), ready, weight, this.verdictOf)
       for (const [name, cause] of Object.entries(schedule.blocked)) {
         waiting.delete(name)
         if (!failed.has(name))
@@ -122,6 +123,7 @@ class Walk {
         start.catch(() => undefined)
         starting.push(start)
       }
+      this.wakeAtNextDeadline(wake)
       return waiting.size === 0
     })
     await Promise.all(starting)
@@ -145,7 +147,7 @@ class Walk {
           (service) => isRunningUnproven(service) && ageMs(service, clock) < SETTLE_MS,
         )
         if (young.length > 0) setTimeout(wake, SETTLE_MS).unref()
-        return young.length === 0 && states.every((service) => isReady(service) || verdict(service) !== null)
+        return young.length === 0 && states.every((service) => isReady(service) || this.verdictOf(service) !== null)
       },
       deadline - clock.monotonic(),
     )
@@ -161,9 +163,30 @@ class Walk {
     return this.plan.services.flatMap((name) => {
       const service = services[name]
       if (service === undefined || isReady(service)) return []
-      const seconds = Math.round(this.options.healthDeadlineMs / 1000)
-      return [{ service: name, cause: verdict(service) ?? `not ready after ${String(seconds)} s` }]
+      return [{ service: name, cause: this.verdictOf(service) ?? this.late() }]
     })
+  }
+
+  /** As {@link verdict}; a service that had its time and is not ready will not get ready either. */
+  private readonly verdictOf = (service: ServiceState): string | null =>
+    verdict(service) ?? (this.leftMs(service) <= 0 ? this.late() : null)
+
+  private late(): string {
+    return `not ready after ${String(Math.round(this.options.healthDeadlineMs / 1000))} s`
+  }
+
+  /** How long a service that was started may still take to get ready. */
+  private leftMs(service: ServiceState): number {
+    const { clock, healthDeadlineMs } = this.options
+    const starts = Object.keys(service.instances).length > 0 && !isReady(service)
+    return starts ? healthDeadlineMs - ageMs(service, clock) : Number.POSITIVE_INFINITY
+  }
+
+  private wakeAtNextDeadline(wake: () => void): void {
+    const { services } = this.options.store.getState()
+    const left = Math.min(...Object.values(services).map((service) => this.leftMs(service)))
+    clearTimeout(this.timer)
+    if (left > 0 && Number.isFinite(left)) this.timer = setTimeout(wake, left + 1).unref()
   }
 }
 
@@ -174,23 +197,14 @@ export function isReady(service: ServiceState): boolean {
   return service.phase === 'running' && (!service.summary.hasHealthCheck || service.health === 'healthy')
 }
 
-/** Why a service will not get ready, or null where it still may. */
-function verdict(service: ServiceState): string | null {
-  if (service.phase === 'failed') return service.cause ?? 'failed'
-  if (service.health === 'unhealthy') return service.cause ?? 'unhealthy'
-  if (service.hold !== null && service.hold.reason.startsWith('cannot start')) return service.hold.reason
-  // A restart policy that starts it over and over: it has failed, even if it is starting right now.
-  const restarts = Math.max(0, ...Object.values(service.instances).map((instance) => instance.restarts))
-  if (service.cause !== null && restarts >= 3) return `restarts over and over: ${service.cause}`
-  return service.phase === 'stopped' ? 'stopped' : null
-}
-
 function isRunningUnproven(service: ServiceState): boolean {
   return service.phase === 'running' && !service.summary.hasHealthCheck
 }
 
+/** Of its youngest instance: one that was started again is young again. */
 function ageMs(service: ServiceState, clock: Clock): number {
-  return service.startedAt === null ? Number.POSITIVE_INFINITY : clock.now() - Date.parse(service.startedAt)
+  const starts = Object.values(service.instances).map(({ startedAt }) => Date.parse(startedAt))
+  return starts.length === 0 ? Number.POSITIVE_INFINITY : clock.now() - Math.max(...starts)
 }
 
 /**

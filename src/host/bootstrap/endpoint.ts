@@ -4,7 +4,6 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { DevstackError } from '../../core/error.js'
 import type { Environment } from './command.js'
-import { run, which } from './command.js'
 
 /** Where the engine is reached. */
 export interface EngineEndpoint {
@@ -34,6 +33,7 @@ export async function engineEndpoint(env: Environment, signal?: AbortSignal): Pr
   const host = env['DOCKER_HOST']
   if (host !== undefined && host !== '') return endpoint(host, 'DOCKER_HOST', null)
   if (!(await namesContext(env))) return endpoint(standard, 'default', null)
+  const { run, which } = await import('./command.js')
   if ((await which('docker', env)) === null) return endpoint(standard, 'default', null)
   const format = '{{json .Name}} {{json .Endpoints.docker.Host}}'
   const result = await run(['docker', 'context', 'inspect', '--format', format], {
@@ -84,6 +84,7 @@ export async function pingEngine(
 ): Promise<EngineAnswer> {
   if (found.socketPath !== null) return askSocket(found.socketPath, signal)
   // TLS and ssh are the client's business.
+  const { run } = await import('./command.js')
   const format = '{{.Server.Version}} {{.Server.APIVersion}}'
   const result = await run(['docker', '--host', found.host, 'version', '--format', format], {
     env,

@@ -5,6 +5,7 @@ import type { SourcePosition } from '../../core/error.js'
 import { DevstackError } from '../../core/error.js'
 import type { Path, YamlSource } from '../../core/yaml.js'
 import { loadConfig } from './config.js'
+import type { ConfigCache } from './config.js'
 import { readEnvFile } from './dotenv.js'
 import { folderFiles } from './files.js'
 import type { FolderFiles } from './files.js'
@@ -17,6 +18,7 @@ export interface FindRequest {
   /** `--config FILE`, relative to `cwd`; null: look for one. */
   readonly config: string | null
   readonly env: Environment
+  readonly cache?: ConfigCache | null
 }
 
 /** What was found, and what Compose would take from its surroundings. */
@@ -48,13 +50,13 @@ export async function findProject(request: FindRequest): Promise<FoundProject> {
   const { env } = request
   const fromEnv = composeFileList(env['COMPOSE_FILE'] ?? '', cwd, env)
   if (request.config !== null) {
-    return configured(await existing(resolve(cwd, request.config), '--config'), fromEnv, env)
+    return configured(await existing(resolve(cwd, request.config), '--config'), fromEnv, request)
   }
   let nearest: readonly string[] = []
   for (const folder of upwards(cwd)) {
     const files = await folderFiles(folder)
     if (files.config !== null) {
-      const found = await configured(files.config, fromEnv, env)
+      const found = await configured(files.config, fromEnv, request)
       if (nearest.every((file) => found.composeFiles.includes(file))) return found
       break
     }
@@ -65,12 +67,16 @@ export async function findProject(request: FindRequest): Promise<FoundProject> {
   return described({ folder: null, configFile: null, config: null, source: null }, found, env)
 }
 
-async function configured(file: string, fromEnv: readonly string[], env: Environment): Promise<FoundProject> {
+async function configured(
+  file: string,
+  fromEnv: readonly string[],
+  { env, cache }: FindRequest,
+): Promise<FoundProject> {
   const configFile = await realpath(file)
   const folder = dirname(configFile)
-  const { config, source } = await loadConfig(configFile)
+  const { config, source } = await loadConfig(configFile, cache ?? null)
   const listed = [config.compose ?? []].flat().map((name) => resolve(folder, name))
-  await checkListed(listed, source)
+  await checkListed(listed, source, configFile)
   const usual = async () => composeFiles(folder, await folderFiles(folder), env)
   const found = listed.length > 0 ? listed : fromEnv.length > 0 ? fromEnv : await usual()
   return described({ folder, configFile, config, source }, found, env)
@@ -101,14 +107,20 @@ async function described(about: Config, files: readonly string[], env: Environme
 }
 
 /** Files that devstack.yaml names and that are not there are its problem, at their place. */
-async function checkListed(files: readonly string[], source: YamlSource): Promise<void> {
+async function checkListed(
+  files: readonly string[],
+  known: YamlSource | null,
+  configFile: string,
+): Promise<void> {
   const there = await Promise.all(files.map(isFile))
+  if (there.every(Boolean)) return
+  const source = known ?? (await loadConfig(configFile)).source
+  if (source === null) return
   const problems = files.flatMap((file, index) =>
     there[index] === true
       ? []
       : [{ message: `${file} does not exist`, at: source.locate(['compose', index], 'value'), hint: null }],
   )
-  if (problems.length === 0) return
   throw new DevstackError('CONFIG_INVALID', `${source.file} names Compose files that are not there`, {
     problems,
   })
