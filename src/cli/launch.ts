@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, openSync, readFileSync, truncateSync, statSync, closeSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { DevstackError } from '../core/error.js'
 import { connectSession, type SessionClient } from '../host/session/client.js'
@@ -9,6 +10,8 @@ import type { StackRef } from './stack.js'
 import { build } from './version.js'
 
 const LOG_LIMIT = 1024 * 1024
+/** What a session takes at most from giving up its work to hanging up. */
+const END_MS = 5000
 
 export interface Joined {
   readonly client: SessionClient
@@ -51,21 +54,41 @@ async function joinCurrent(stack: StackRef, fromStart = false): Promise<SessionC
 
 /**
  * The running session, or else one inside this process that ends with `work`: for verbs that act on a stack which nobody
- * watches. The containers keep running.
+ * watches. The containers keep running. `again`: where the session ends meanwhile, `work` is done once more with another.
  */
 export async function withSession<T>(
   stack: StackRef,
   env: Readonly<Record<string, string | undefined>>,
   work: (client: SessionClient) => Promise<T>,
+  again = false,
 ): Promise<T> {
-  const running = await joinCurrent(stack)
-  if (running !== null) {
+  for (;;) {
+    const running = await joinCurrent(stack)
     try {
-      return await work(running)
+      return running === null ? await workInside(stack, env, work) : await work(running)
+    } catch (error) {
+      // Another session listened a moment before ours.
+      const late = running === null && error instanceof DevstackError && error.code === 'LOCKED'
+      if (!late && !(again && (await isOver(error, running)))) throw error
     } finally {
-      running.close()
+      running?.close()
     }
   }
+}
+
+/** Whether `work` did not fail but lost its session, which ended with another command's work. */
+async function isOver(error: unknown, running: SessionClient | null): Promise<boolean> {
+  if (!(error instanceof DevstackError) || running === null) return false
+  if (error.code === 'SESSION_LOST') return true
+  if (error.code !== 'CANCELLED') return false
+  return Promise.race([running.closed.then(() => true), sleep(END_MS, false, { ref: false })])
+}
+
+async function workInside<T>(
+  stack: StackRef,
+  env: Readonly<Record<string, string | undefined>>,
+  work: (client: SessionClient) => Promise<T>,
+): Promise<T> {
   const listening = Promise.withResolvers<void>()
   let stop: () => void = () => undefined
   const session = runSession(stack, {

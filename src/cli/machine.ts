@@ -1,17 +1,27 @@
 import { spawn } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DevstackError } from '../core/error.js'
 import type { BootstrapEvent, BootstrapResult } from '../host/bootstrap/bootstrap.js'
 import { which } from '../host/bootstrap/command.js'
 import { engineEndpoint, pingEngine, requireLocal } from '../host/bootstrap/endpoint.js'
-import { stateRoot } from '../host/project/state.js'
+import type { Check } from '../host/doctor/check.js'
+import { ensurePrivateFolder, readPrivateFile, stateRoot, writePrivateFile } from '../host/project/state.js'
 import type { CommandContext } from './commands.js'
 import { printError } from './io.js'
 import { imageEngine } from './stack.js'
+import { version } from './version.js'
 
-/** Whether an image registry answered when the machine was last prepared. */
-const REGISTRY_FILE = 'registry.json'
+/** What was found out when the machine was last looked at. */
+interface MachineStamp {
+  /** The engine's version then: another one is looked at again. */
+  readonly engine: string
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly registryAnswers: boolean
+}
+
+const STAMP_FILE = 'machine.json'
+const STAMP_LASTS_MS = 12 * 3_600_000
 
 /**
  * Sees that an engine answers before a session is started, and brings what lacks. Costs one question where nothing lacks.
@@ -23,9 +33,42 @@ export async function prepareMachine(context: CommandContext): Promise<number | 
   const endpoint = await engineEndpoint(env)
   requireLocal(endpoint)
   const answer = await pingEngine(endpoint, env)
-  if (answer.state === 'running' && (await imageToolsSettled(env))) return null
+  if (answer.state === 'running') {
+    const stamp = await readStamp(env)
+    const fresh = stamp !== null && stamp.engine === answer.version && Date.now() - stamp.at < STAMP_LASTS_MS
+    if (fresh && (stamp.registryAnswers || (await which('mmdebstrap', env)) !== null)) return null
+    const lacks = await blockingFailures(context)
+    const disk = lacks.find((check) => check.name === 'disk')
+    if (disk !== undefined) {
+      const hint = `${disk.fix?.text ?? 'make room'}; devstack doctor looks again`
+      throw new DevstackError('DISK_FULL', 'the disk is nearly full', { cause: disk.message, hint })
+    }
+    if (lacks.length === 0) {
+      const registry = await registryAnswers(env)
+      if (registry || (await which('mmdebstrap', env)) !== null) {
+        await writeStamp(env, { engine: answer.version, at: Date.now(), registryAnswers: registry })
+        return null
+      }
+    }
+  }
   const result = await bringWhatLacks(context)
   return result.needsGroup ? runAgainInGroup() : null
+}
+
+/** What `up` cannot do without and does not find, as doctor sees it. */
+async function blockingFailures({ io }: CommandContext): Promise<readonly Check[]> {
+  const { runDoctor } = await import('../host/doctor/doctor.js')
+  const report = await runDoctor({
+    env: io.env,
+    signal: AbortSignal.timeout(30_000),
+    version,
+    ports: [],
+    stackIsUp: true,
+    probeRegistry: null,
+    probeImage: null,
+    blockingOnly: true,
+  })
+  return report.checks.filter((check) => check.status === 'fail')
 }
 
 /** What was done, and whether this machine builds its images itself. */
@@ -75,27 +118,20 @@ function mergeSteps(
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** The tool for local images is there, or a registry makes it needless. */
-async function imageToolsSettled(env: Environment): Promise<boolean> {
-  if ((await which('mmdebstrap', env)) !== null) return true
-  try {
-    const { answers } = JSON.parse(await readFile(join(stateRoot(env), REGISTRY_FILE), 'utf8')) as {
-      answers: boolean
-    }
-    return answers
-  } catch {
-    return registryAnswers(env)
-  }
+async function readStamp(env: Environment): Promise<MachineStamp | null> {
+  const text = await readPrivateFile(join(stateRoot(env), STAMP_FILE)).catch(() => null)
+  return text === null ? null : (JSON.parse(text) as MachineStamp)
+}
+
+async function writeStamp(env: Environment, stamp: MachineStamp): Promise<void> {
+  await ensurePrivateFolder(stateRoot(env))
+  await writePrivateFile(join(stateRoot(env), STAMP_FILE), JSON.stringify(stamp))
 }
 
 async function registryAnswers(env: Environment): Promise<boolean> {
   const { createRegistryProbe } = await import('../engines/images/registry.js')
   const probe = createRegistryProbe(await imageEngine(env))
   const { answers } = await probe('postgres:17', AbortSignal.timeout(10_000))
-  const root = stateRoot(env)
-  const { ensurePrivateFolder } = await import('../host/project/state.js')
-  await ensurePrivateFolder(root)
-  await writeFile(join(root, REGISTRY_FILE), JSON.stringify({ answers }), { mode: 0o600 })
   return answers
 }
 

@@ -1,4 +1,5 @@
 import { DevstackError } from '../../core/error.js'
+import type { SessionClient } from '../../host/session/client.js'
 import type { CommandContext } from '../commands.js'
 import { confirm, print, printJson } from '../io.js'
 import { withSession } from '../launch.js'
@@ -25,19 +26,22 @@ export async function down(
     if (!consent) return 1
   }
   const begin = performance.now()
-  const services = await withSession(stack, io.env, async (client) => {
-    let stopped: readonly string[] = []
-    client.subscribe((event) => {
-      if (event?.type === 'stackStopped') stopped = event.services
-    })
-    await client.send({ type: 'down', volumes })
-    return stopped
-  })
+  const services = await withSession(stack, io.env, (client) => remove(client, volumes), true)
   const seconds = (performance.now() - begin) / 1000
   if (options.json === true)
     printJson(io, { project: stack.name, engine: stack.engine, services, volumes, seconds })
   else print(io, summary(stack.name, services, volumes, seconds))
   return 0
+}
+
+/** Resolves with the services that it removed. */
+async function remove(client: SessionClient, volumes: boolean): Promise<readonly string[]> {
+  let stopped: readonly string[] = []
+  client.subscribe((event) => {
+    if (event?.type === 'stackStopped') stopped = event.services
+  })
+  await client.send({ type: 'down', volumes })
+  return stopped
 }
 
 function summary(name: string, services: readonly string[], volumes: boolean, seconds: number): string {

@@ -43,7 +43,8 @@ export async function wait(
   const work = async (client: SessionClient): Promise<number> => {
     await client.send({ type: 'look' })
     checkServices(services, Object.keys(client.getState().services))
-    const missing = await settled(client, services, condition, timeoutMs)
+    const left = Math.max(0, timeoutMs - (performance.now() - begin))
+    const missing = await Promise.race([settled(client, services, condition, left), ended(client)])
     const seconds = Math.round((performance.now() - begin) / 100) / 10
     const result = {
       for: options.for,
@@ -59,7 +60,15 @@ export async function wait(
       hint: 'devstack status says what each waits for; --timeout 5m waits longer',
     })
   }
-  return withSession(stack, context.io.env, work)
+  return withSession(stack, context.io.env, work, true)
+}
+
+/** Rejects when the session is over: another one knows more. */
+async function ended(client: SessionClient): Promise<never> {
+  await client.closed
+  throw new DevstackError('SESSION_LOST', 'the session ended while services were waited for', {
+    hint: 'devstack status',
+  })
 }
 
 function wanted(state: StackState, names: readonly string[]): readonly ServiceState[] {
