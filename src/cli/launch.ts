@@ -81,7 +81,11 @@ async function isOver(error: unknown, running: SessionClient | null): Promise<bo
   if (!(error instanceof DevstackError) || running === null) return false
   if (error.code === 'SESSION_LOST') return true
   if (error.code !== 'CANCELLED') return false
-  return Promise.race([running.closed.then(() => true), sleep(END_MS, false, { ref: false })])
+  const closed = async (): Promise<boolean> => {
+    await running.closed
+    return true
+  }
+  return Promise.race([closed(), sleep(END_MS, false, { ref: false })])
 }
 
 async function workInside<T>(

@@ -20,17 +20,23 @@ export function next(
   state: Pick<StackState, 'services'>,
   waiting: readonly string[],
   weight: (service: string) => number = () => 0,
+  verdictOf: (service: ServiceState) => string | null = verdict,
 ): Schedule {
   const start: string[] = []
   const holds: Record<string, Hold> = {}
   const blocked: Record<string, string> = {}
+  const hopeless = (dependency: Dependency): boolean => {
+    const service = state.services[dependency.service]
+    return service !== undefined && verdictOf(service) !== null
+  }
   for (const name of waiting) {
     const unmet = (project.services[name]?.dependsOn ?? []).filter(
       (dependency) => project.services[dependency.service] !== undefined && !met(dependency, state.services),
     )
-    const failed = unmet.find((dependency) => dependency.required && hopeless(dependency, state.services))
-    const needed = unmet.filter((dependency) => dependency.required || !hopeless(dependency, state.services))
-    if (failed !== undefined) blocked[name] = `${failed.service} ${failureOf(state.services[failed.service])}`
+    const failed = unmet.find((dependency) => dependency.required && hopeless(dependency))
+    const needed = unmet.filter((dependency) => dependency.required || !hopeless(dependency))
+    const service = failed === undefined ? undefined : state.services[failed.service]
+    if (service !== undefined) blocked[name] = `${service.name} ${failureOf(service, verdictOf(service))}`
     else if (needed.length === 0) start.push(name)
     else holds[name] = { reason: 'waits for', on: needed.map((dependency) => dependency.service) }
   }
@@ -50,12 +56,20 @@ function met(dependency: Dependency, services: StackState['services']): boolean 
   }
 }
 
-function hopeless(dependency: Dependency, services: StackState['services']): boolean {
-  return services[dependency.service]?.phase === 'failed'
+function failureOf(service: ServiceState, reason: string | null): string {
+  if (service.phase !== 'failed') return reason ?? 'failed'
+  return service.cause === null ? 'failed' : `failed: ${service.cause}`
 }
 
-function failureOf(service: ServiceState | undefined): string {
-  return service?.cause === null || service === undefined ? 'failed' : `failed: ${service.cause}`
+/** Why a service will not get ready, or null where it still may. As with Compose, unhealthy is final for an `up`. */
+export function verdict(service: ServiceState): string | null {
+  if (service.phase === 'failed') return service.cause ?? 'failed'
+  if (service.health === 'unhealthy') return service.cause ?? 'unhealthy'
+  if (service.hold !== null && service.hold.reason.startsWith('cannot start')) return service.hold.reason
+  // A restart policy that starts it over and over: it has failed, even if it is starting right now.
+  const restarts = Math.max(0, ...Object.values(service.instances).map((instance) => instance.restarts))
+  if (service.cause !== null && restarts >= 3) return `restarts over and over: ${service.cause}`
+  return service.phase === 'stopped' ? 'stopped' : null
 }
 
 /**

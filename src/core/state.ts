@@ -362,10 +362,10 @@ function instanceStopped(
   service: ServiceState,
   event: Extract<Event, { type: 'instanceStopped' }>,
 ): ServiceState {
-  const instances = Object.fromEntries(
-    Object.entries(service.instances).filter(([id]) => id !== event.instance),
-  )
-  if (Object.keys(instances).length > 0) return { ...service, instances }
+  const others = Object.fromEntries(Object.entries(service.instances).filter(([id]) => id !== event.instance))
+  // One that its engine starts again is still there, with its count of restarts, and still has to be stopped.
+  const instances = event.willRestart ? service.instances : others
+  if (Object.keys(others).length > 0) return { ...service, instances }
   const phase = stoppedPhase(service, event)
   const failed = phase === 'failed' || event.willRestart
   return {

@@ -46,11 +46,14 @@ export async function execute(plan: Plan, options: ExecuteOptions): Promise<Outc
 class Walk {
   private readonly tasks = new Map<string, Promise<void>>()
   private timer: NodeJS.Timeout | undefined
+  private readonly begin: number
 
   constructor(
     private readonly plan: Plan,
     private readonly options: ExecuteOptions,
-  ) {}
+  ) {
+    this.begin = options.clock.now()
+  }
 
   async run(): Promise<Outcome> {
     for (const operation of this.plan.operations) {
@@ -147,7 +150,10 @@ class Walk {
           (service) => isRunningUnproven(service) && ageMs(service, clock) < SETTLE_MS,
         )
         if (young.length > 0) setTimeout(wake, SETTLE_MS).unref()
-        return young.length === 0 && states.every((service) => isReady(service) || this.verdictOf(service) !== null)
+        return (
+          young.length === 0 &&
+          states.every((service) => isReady(service) || this.verdictOf(service) !== null)
+        )
       },
       deadline - clock.monotonic(),
     )
@@ -179,7 +185,8 @@ class Walk {
   private leftMs(service: ServiceState): number {
     const { clock, healthDeadlineMs } = this.options
     const starts = Object.keys(service.instances).length > 0 && !isReady(service)
-    return starts ? healthDeadlineMs - ageMs(service, clock) : Number.POSITIVE_INFINITY
+    const waited = Math.min(ageMs(service, clock), clock.now() - this.begin)
+    return starts ? healthDeadlineMs - waited : Number.POSITIVE_INFINITY
   }
 
   private wakeAtNextDeadline(wake: () => void): void {

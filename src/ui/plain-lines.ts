@@ -41,7 +41,7 @@ export function notesFor(
     case 'planned':
       return planned(event, verbose)
     case 'operationStarted':
-      return isLong(event) ? [about(event, `${event.label}: ${event.cause}`)] : []
+      return begun(event)
     case 'operationProgressed':
       return progressed(event, before)
     case 'operationSucceeded':
@@ -133,6 +133,13 @@ function planned(event: Of<'planned'>, verbose: boolean): readonly Note[] {
   if (!verbose) return []
   if (event.operations.length === 0) return [stack('nothing to do', 'quiet')]
   return event.operations.map((operation) => stack(`plan: ${operation.label} (${operation.cause})`, 'quiet'))
+}
+
+/** What may take long is said when it begins. */
+function begun(event: Of<'operationStarted'>): readonly Note[] {
+  if (isLong(event)) return [about(event, `${event.label}: ${event.cause}`)]
+  if (event.kind !== 'stop') return []
+  return [stack(`${verbOf(event.label)} ${event.services.join(', ')}`)]
 }
 
 type LongKind = 'pullImage' | 'buildImage' | 'buildService'
