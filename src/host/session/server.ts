@@ -21,6 +21,15 @@ export interface ServeOptions {
   readonly usage: () => Promise<readonly InstanceUsage[]>
 }
 
+/** Clients that came between `listen` and `serve`, by server. */
+const early = new WeakMap<Server, Socket[]>()
+
+function keepEarly(this: Server, socket: Socket): void {
+  // Who goes away again, as a mere look does, is no error.
+  socket.on('error', () => socket.destroy())
+  early.set(this, [...(early.get(this) ?? []), socket])
+}
+
 /**
  * Takes the socket, 0600, before the session exists: whoever listens owns the stack.
  * @throws DevstackError LOCKED where another process listens on it.
@@ -39,7 +48,7 @@ export async function listen(path: string): Promise<Server> {
     if (await connects(path))
       throw new DevstackError('LOCKED', 'another devstack session runs for this stack')
     await unlink(path).catch(() => undefined)
-    const server = createServer()
+    const server = createServer(keepEarly)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen(path, resolve)
@@ -54,14 +63,18 @@ export async function listen(path: string): Promise<Server> {
 /** Serves a session on a listening socket until it has ended and every client has been told. */
 export async function serve(server: Server, session: Session, options: ServeOptions): Promise<void> {
   const clients = new Set<Client>()
-  server.on('connection', (socket) => {
+  const greet = (socket: Socket): void => {
     const client = new Client(socket, session, options)
     clients.add(client)
     socket.once('close', () => {
       client.close()
       clients.delete(client)
     })
-  })
+  }
+  server.removeListener('connection', keepEarly)
+  server.on('connection', greet)
+  for (const socket of early.get(server) ?? []) if (!socket.destroyed) greet(socket)
+  early.delete(server)
   await session.ended
   server.close()
   await Promise.all([...clients].map((client) => client.finish()))

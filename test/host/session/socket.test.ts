@@ -113,6 +113,19 @@ describe('the session socket', () => {
     client.close()
   })
 
+  it('greets who came before the session was there', async () => {
+    const server = await listen(path)
+    const connected = new Promise<void>((resolve) => server.once('connection', () => resolve()))
+    const joining = join_()
+    await connected
+    const { session } = startSession(createFakeEngine({ name: 'demo', services: [] }))
+    const options = { version: '1', build: 'test', lasting: true, usage: () => Promise.resolve([]) }
+    sessions.push({ session, served: serve(server, session, options) })
+    const client = await joining
+    expect(client.hello.pid).toBe(process.pid)
+    client.close()
+  })
+
   it('has one winner where two start at once', async () => {
     const both = await Promise.allSettled([listen(path), listen(path)])
     expect(both.map(({ status }) => status).toSorted((a, b) => a.localeCompare(b))).toEqual([
