@@ -1,9 +1,10 @@
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
+import { onEngine } from './on-engine.js'
 import { idle, makePlace } from './support.js'
 
 // What fails is named with its last lines; what does not depend on it goes on.
 
-describe('a service that fails', () => {
+onEngine('a service that fails', () => {
   it('to build: its step and last lines are shown, the others go on, exit 1', async () => {
     await using place = await makePlace({
       'compose.yaml': `services:
@@ -37,8 +38,8 @@ describe('a service that fails', () => {
     const status = await place.devstack(['status', '--json'])
     expect(JSON.parse(status.stdout)).toMatchObject({
       services: [
-        { name: 'good', phase: 'running', cause: null },
         { name: 'dies', phase: 'failed', cause: 'exited 3' },
+        { name: 'good', phase: 'running', cause: null },
       ],
     })
     expect(status.code).toBe(1)
@@ -69,14 +70,16 @@ describe('a service that fails', () => {
     stop_grace_period: 1s
     healthcheck: { test: [CMD-SHELL, 'echo no answer from the port; exit 1'], interval: 200ms, retries: 3 }
   after:${idle('\n    depends_on: { sick: { condition: service_healthy } }')}
+  last:${idle('\n    depends_on: { after: { condition: service_started } }')}
 `,
     })
     const ended = await place.devstack(['up', '--detach'])
     expect(ended.code).toBe(1)
     expect(ended.all).toMatch(/sick.*health check/)
     expect(ended.all).toContain('no answer from the port')
-    const after = (await place.containers()).find(({ service }) => service === 'after')
-    expect(after?.state).toBe('created')
+    expect(ended.all).toMatch(/after: cannot start: sick/)
+    const states = (await place.containers()).map(({ service, state }) => `${service} ${state}`)
+    expect(states).toEqual(['after created', 'last created', 'sick running'])
   })
 
   it('for want of memory: that is said', async () => {
@@ -95,7 +98,7 @@ describe('a service that fails', () => {
   })
 })
 
-describe('hostile log lines', () => {
+onEngine('hostile log lines', () => {
   it('move no cursor, set no title, and are valid text in every renderer', async () => {
     await using place = await makePlace({
       'compose.yaml': `services:

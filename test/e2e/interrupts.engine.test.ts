@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
+import { onEngine, rounds, seeded } from './on-engine.js'
 import { idle, makePlace, type Place } from './support.js'
 
 // Ctrl-C, kill -9, two at once: whatever happens, the next command finds its way, and `down` leaves nothing.
@@ -27,7 +28,7 @@ async function running(place: Place): Promise<readonly string[]> {
   return (await place.containers()).filter(({ state }) => state === 'running').map(({ service }) => service)
 }
 
-describe('Ctrl-C', () => {
+onEngine('Ctrl-C', () => {
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
@@ -81,7 +82,7 @@ describe('Ctrl-C', () => {
     const up = place.start(['up'])
     await up.prints(/ready in/)
     up.kill('SIGINT')
-    await up.prints(/stop/)
+    await up.prints(/stopping stubborn/)
     up.kill('SIGINT')
     const ended = await up.ended
     expect(ended.code).toBe(130)
@@ -90,17 +91,20 @@ describe('Ctrl-C', () => {
   })
 })
 
-describe('kill -9', () => {
-  it('of session and command at a random moment of up: the next up converges, down leaves nothing (5 of 50)', async () => {
-    for (let round = 0; round < 5; round += 1) {
+onEngine('kill -9', () => {
+  const times = rounds(5, 50)
+  it(`of session and command at a random moment of up: the next up converges, down leaves nothing (${String(times)} of 50)`, async () => {
+    const random = seeded(9)
+    for (let round = 0; round < times; round += 1) {
       await using place = await makePlace({ 'compose.yaml': quick })
       const up = place.start(['up'])
-      await new Promise((resolve) => setTimeout(resolve, 300 + round * 350))
+      // Anywhere in the two or three seconds that it takes.
+      await new Promise((resolve) => setTimeout(resolve, 200 + random() * 2500))
       await killSession(place)
       up.kill('SIGKILL')
       await up.ended
       const again = await place.devstack(['up', '--detach'])
-      expect([round, again.code, again.all]).toEqual([round, 0, again.all])
+      expect(again.code, `round ${String(round)}:\n${again.all}`).toBe(0)
       expect(await running(place)).toEqual(['app', 'db'])
       expect((await place.containers()).map(({ service }) => service)).toEqual(['app', 'db', 'once'])
       expect((await place.devstack(['down', '--volumes', '--yes'])).code).toBe(0)
@@ -109,18 +113,22 @@ describe('kill -9', () => {
   })
 })
 
-describe('two at once', () => {
-  it('ups: one stack, no failure, no duplicate (5 of 50)', async () => {
-    for (let round = 0; round < 5; round += 1) {
+onEngine('two at once', () => {
+  const times = rounds(5, 50)
+  it(`ups: one stack, no failure, no duplicate, and a third changes nothing (${String(times)} of 50)`, async () => {
+    for (let round = 0; round < times; round += 1) {
       await using place = await makePlace({ 'compose.yaml': quick })
       const both = await Promise.all([place.devstack(['up', '--detach']), place.devstack(['up', '--detach'])])
-      expect([round, ...both.map(({ code }) => code), both.map(({ all }) => all).join('')]).toEqual([
-        round,
-        0,
-        0,
-        both.map(({ all }) => all).join(''),
-      ])
-      expect((await place.containers()).map(({ service }) => service)).toEqual(['app', 'db', 'once'])
+      const printed = both.map(({ all }) => all).join('---\n')
+      expect(
+        both.map(({ code }) => code),
+        `round ${String(round)}:\n${printed}`,
+      ).toEqual([0, 0])
+      const known = await place.containers()
+      expect(known.map(({ service }) => service)).toEqual(['app', 'db', 'once'])
+      const third = await place.devstack(['up', '--detach'])
+      expect([third.code, third.stdout]).toEqual([0, expect.stringContaining('nothing to do')])
+      expect((await place.containers()).map(({ id }) => id)).toEqual(known.map(({ id }) => id))
     }
   })
 

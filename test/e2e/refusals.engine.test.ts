@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { onEngine } from './on-engine.js'
 import { idle, makePlace, takePort, type Ended, type Place } from './support.js'
 
 // What makes no sense, or cannot be: said at once, all of it, at its place; nothing is created.
@@ -10,7 +11,7 @@ async function refused(files: Readonly<Record<string, string>>, argv: readonly s
   return ended
 }
 
-describe('a compose file', () => {
+onEngine('a compose file', () => {
   it('with three mistakes shows all three with file:line:column, and exits 2', async () => {
     const ended = await refused(
       {
@@ -70,7 +71,7 @@ describe('a compose file', () => {
   })
 })
 
-describe('devstack.yaml', () => {
+onEngine('devstack.yaml', () => {
   it('with unknown keys shows every one at its place', async () => {
     const ended = await refused(
       {
@@ -86,7 +87,7 @@ describe('devstack.yaml', () => {
   })
 })
 
-describe('a command line', () => {
+onEngine('a command line', () => {
   let place: Place
   beforeAll(async () => {
     place = await makePlace({ 'compose.yaml': `services:\n  api:${idle()}\n` })
@@ -138,7 +139,7 @@ describe('a command line', () => {
   })
 })
 
-describe.each(['127.0.0.1', '::1', '0.0.0.0'])('a port that is taken on %s', (host) => {
+onEngine.each(['127.0.0.1', '::1', '0.0.0.0'])('a port that is taken on %s', (host) => {
   it('is named with its owner before anything is created; --free-ports takes another and keeps it', async () => {
     await using taken = await takePort(host)
     const bind = host === '::1' ? `'[::1]:${String(taken.port)}:80'` : `'127.0.0.1:${String(taken.port)}:80'`

@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { onEngine } from './on-engine.js'
 import { docker, idle, makePlace, type Place } from './support.js'
 
 const composeText = `services:
@@ -38,7 +39,7 @@ async function snapshot(folder: string): Promise<Readonly<Record<string, string>
   return found
 }
 
-describe("somebody's project with no devstack.yaml", () => {
+onEngine("somebody's project with no devstack.yaml", () => {
   let place: Place
   let before: Readonly<Record<string, string>>
   beforeAll(async () => {
@@ -110,6 +111,7 @@ describe("somebody's project with no devstack.yaml", () => {
           urls: ['http://127.0.0.1:18990'],
           instances: [{ restarts: 0 }],
         },
+        { name: 'db', phase: 'running', health: 'healthy', urls: [] },
       ],
     })
   })
@@ -166,7 +168,7 @@ describe("somebody's project with no devstack.yaml", () => {
   })
 })
 
-describe('two worktrees', () => {
+onEngine('two worktrees', () => {
   it('are up side by side with no flag: own names, own data, own ports that stay', async () => {
     await using first = await makePlace(files, { name: 'dse2e-twins' })
     await using second = await makePlace(files, {

@@ -10,7 +10,8 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
-export const launcher = join(root, 'devstack')
+/** DEVSTACK_PROGRAM: another one to put to the test, such as an installed package. */
+export const launcher = process.env['DEVSTACK_PROGRAM'] ?? join(root, 'devstack')
 
 /** How a command line ended. */
 export interface Ended {
@@ -113,12 +114,22 @@ export async function makePlace(
       return session?.pid ?? null
     },
     async [Symbol.asyncDispose]() {
+      // A second worktree has another name than its folder.
+      const { stdout } = await place.devstack(['status', '--json'])
       await place.devstack(['down', '--volumes', '--yes'])
-      await removeImages(name)
+      await removeImages(projectOf(stdout) ?? name)
       await rm(parent, { recursive: true, force: true })
     },
   }
   return place
+}
+
+function projectOf(status: string): string | null {
+  try {
+    return (JSON.parse(status) as { readonly project?: string }).project ?? null
+  } catch {
+    return null
+  }
 }
 
 function startProgram(
