@@ -36,7 +36,7 @@ export function addCommands(program: Command, wiring: Wiring): void {
     .option('--no-watch', 'do not watch the sources')
     .option('--ui <ui>', 'tui, plain or json (default: tui on a terminal, else plain)')
     .option('--build', 'build images again also where nothing changed')
-    .option('--profile <name>', 'a Compose profile; can be repeated', collect, [])
+    .option('--profile <name>', 'a Compose profile; can be repeated', collect)
     .option('--free-ports', 'use a free port where a wanted one is taken, and keep it')
     .addHelpText(
       'after',
@@ -110,7 +110,7 @@ export function addCommands(program: Command, wiring: Wiring): void {
     .description('run a command in a running container; its exit code passes through')
     .option('-u, --user <user>', 'run as this user')
     .option('-w, --workdir <dir>', 'run in this folder')
-    .option('-e, --env <name=value>', 'set a variable; can be repeated', collect, [])
+    .option('-e, --env <name=value>', 'set a variable; can be repeated', collect)
     .option('-T, --no-tty', 'no terminal')
     .addHelpText(
       'after',
@@ -200,11 +200,9 @@ export function addCommands(program: Command, wiring: Wiring): void {
     .description('print the version')
     .option('--json', 'print { version, node, engine }')
     .action(run(async () => (await import('./commands/version.js')).printVersion))
-
-  program.addHelpText('afterAll', '')
 }
 
-function collect(value: string, previous: readonly string[]): readonly string[] {
+function collect(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, value]
 }
 

@@ -43,12 +43,12 @@ Examples:
 
 Exit codes: 0 done, 1 the stack is not as asked, 2 the question makes no sense, 3 the machine lacks something.`,
     )
+    .configureHelp({ showGlobalOptions: true, helpWidth: Math.min(io.stdout.columns || 100, 120) })
     .showHelpAfterError('(devstack help shows the verbs)')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
-      outputError: (text, write) => write(text.replace(/^error: /, 'error: ')),
     })
   addCommands(program, {
     io,

@@ -6,7 +6,7 @@ import { createEngine, openStack } from '../stack.js'
 interface ExecOptions {
   readonly user?: string
   readonly workdir?: string
-  readonly env: readonly string[]
+  readonly env?: readonly string[]
   readonly tty: boolean
 }
 
@@ -34,7 +34,7 @@ export async function exec(
         interactive: true,
         user: options.user ?? null,
         workdir: options.workdir ?? null,
-        env: parseEnvironment(options.env),
+        env: parseEnvironment(options.env ?? []),
       },
       signal,
     ),
@@ -44,7 +44,7 @@ export async function exec(
 /** `devstack shell`: bash where the image has it, else sh. */
 export async function shell(context: CommandContext, service: string): Promise<number> {
   const script = 'if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi'
-  return exec(context, service, ['sh', '-c', script], { env: [], tty: true })
+  return exec(context, service, ['sh', '-c', script], { tty: true })
 }
 
 /** Ctrl-C belongs to the command in the container, which the terminal delivers it to. TERM ends the call. */

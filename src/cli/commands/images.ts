@@ -18,7 +18,8 @@ interface Row {
   readonly bytes: number | null
   readonly reason: string
   readonly reduced: string | null
-  readonly trustsHostCa: string | null
+  /** It trusts the certificates of the machine that built it. */
+  readonly trustsHostCa: boolean
 }
 
 /** `devstack images`: where each image comes from and why. `--prune` removes only what devstack built and replaced. */
@@ -51,10 +52,9 @@ export async function images(
     row.wanted === row.ref ? '' : `for ${row.wanted}`,
   ])
   for (const line of formatTable(['IMAGE', 'ORIGIN', 'SIZE', 'SERVICES', ''], cells)) print(io, line)
-  for (const { ref, reason, reduced, trustsHostCa } of rows) {
+  for (const { ref, reason, reduced } of rows) {
     if (reason !== '' && reason !== 'already here') print(io, `${ref}: ${reason}`)
     if (reduced !== null) print(io, `${ref}: ${reduced}`)
-    if (trustsHostCa !== null) print(io, `${ref}: ${trustsHostCa}`)
   }
   return 0
 }
@@ -62,7 +62,7 @@ export async function images(
 function rowOf(choice: ImageChoice, present: readonly EngineImage[]): Row {
   const { wanted, ref, services, origin, reason, reduced } = choice
   const image = find(ref, present)
-  const trustsHostCa = image?.labels[IMAGE_LABEL.trustsHostCa] ?? null
+  const trustsHostCa = image?.labels[IMAGE_LABEL.trustsHostCa] !== undefined
   return {
     wanted,
     ref,
@@ -87,7 +87,7 @@ function builtRow(ref: string, service: string, present: readonly EngineImage[])
     bytes: image?.size ?? null,
     reason: '',
     reduced: null,
-    trustsHostCa: null,
+    trustsHostCa: false,
   }
 }
 

@@ -12,7 +12,7 @@ export interface UpOptions {
   readonly watch: boolean
   readonly ui?: string
   readonly build?: boolean
-  readonly profile: readonly string[]
+  readonly profile?: readonly string[]
   readonly freePorts?: boolean
 }
 
@@ -31,7 +31,7 @@ export async function up(
   const intent: Intent = {
     type: 'up',
     services,
-    profiles: options.profile,
+    profiles: options.profile ?? [],
     build: options.build === true,
     watch: options.watch,
     freePorts: options.freePorts === true,
