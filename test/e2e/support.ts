@@ -246,6 +246,12 @@ export async function takePort(host: string, port = 0): Promise<{ readonly port:
   }
 }
 
+/** A port of 127.0.0.1 that nobody holds. */
+export async function freePort(): Promise<number> {
+  await using taken = await takePort('127.0.0.1')
+  return taken.port
+}
+
 /** A service that does nothing, healthy at once; of the one image that needs no registry. */
 export function idle(more = ''): string {
   return `
