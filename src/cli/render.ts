@@ -84,6 +84,11 @@ async function work(client: SessionClient, options: RenderOptions, ending: () =>
   const ended = client.closed.then(() => endCode(client))
   const never = new Promise<number>(() => undefined)
   if (options.intent !== null) {
+    // What the machine lacks is told from what is wrong with the stack: it has another exit code.
+    let failedWith = 1
+    client.subscribe((event) => {
+      if (event?.type === 'operationFailed') failedWith = Math.max(failedWith, exitCodeOf(event.error.code))
+    })
     try {
       await client.send(options.intent)
     } catch (error) {
@@ -94,7 +99,7 @@ async function work(client: SessionClient, options: RenderOptions, ending: () =>
     }
     const failed = client.getState().phase !== 'ready'
     if (ending()) return never
-    if (failed) return 1
+    if (failed) return failedWith === 3 ? 3 : 1
     if (options.mode === 'detach') return 0
   }
   const code = await ended

@@ -1,4 +1,4 @@
-import { DevstackError } from '../core/error.js'
+import { DevstackError, exitCodeOf } from '../core/error.js'
 import type { LogLine } from '../core/events.js'
 import type { Intent } from '../core/intents.js'
 import { plan, type Operation } from '../core/plan.js'
@@ -45,6 +45,9 @@ export function createSession(options: SessionOptions): Session {
   return new RunningSession(options)
 }
 
+/** How long an `up` bears an engine that does not answer. */
+const AWAY_MS = 10_000
+
 type UpIntent = Extract<Intent, { type: 'up' }>
 
 class RunningSession implements Session {
@@ -71,6 +74,8 @@ class RunningSession implements Session {
   private watching: AbortController | null = null
   private queue: Promise<void> = Promise.resolve()
   private stopController: AbortController | null = null
+  /** Runs while the engine does not answer. */
+  private away: NodeJS.Timeout | null = null
 
   constructor(private readonly options: SessionOptions) {
     const { engine, clock, watcher, tree } = options
@@ -268,7 +273,7 @@ class RunningSession implements Session {
 
   /** Ends an `up` that failed or was cancelled. A cancelled one stops what it started. */
   private async giveUp(error: unknown, before: ReadonlySet<string>, durationMs: number): Promise<void> {
-    const cancelled = this.up?.controller.signal.aborted === true
+    const cancelled = error instanceof DevstackError && error.code === 'CANCELLED'
     if (cancelled && !this.life.signal.aborted) {
       await this.stop(
         this.running().filter((name) => !before.has(name)),
@@ -395,15 +400,47 @@ class RunningSession implements Session {
     for await (const event of this.options.engine.events(this.life.signal)) {
       if (event.type === 'connected') {
         connected()
-        if (this.project !== null)
-          syncInstances(this.store, await this.options.engine.observe(this.life.signal))
+        await this.engineIsBack()
       } else if (event.type === 'lost') {
-        const message = `the engine does not answer: ${event.cause}`
-        this.store.emit({ type: 'warned', message, hint: 'devstack doctor --fix starts it', place: null })
+        this.engineIsAway(event.cause)
       } else {
         const requested = event.type === 'stopped' && this.stops.take(event.instance)
         tellEngineEvent(this.store, event, requested)
       }
+    }
+  }
+
+  /** What it says is told at once; an `up` waits a moment for its return, and no longer. */
+  private engineIsAway(cause: string): void {
+    this.store.emit({
+      type: 'warned',
+      message: `the engine does not answer: ${cause}`,
+      hint: 'devstack doctor --fix starts it; the session goes on once it answers',
+      place: null,
+    })
+    const give = (): void => {
+      const gone = new DevstackError('ENGINE_GONE', 'the Docker engine went away', {
+        cause: `it has not answered for ${String(AWAY_MS / 1000)} s`,
+        hint: 'start it again (devstack doctor --fix), then: devstack up',
+      })
+      this.up?.controller.abort(gone)
+    }
+    this.away = setTimeout(give, AWAY_MS)
+    this.away.unref()
+  }
+
+  private async engineIsBack(): Promise<void> {
+    if (this.away !== null) {
+      clearTimeout(this.away)
+      this.away = null
+      this.store.emit({ type: 'warned', message: 'the engine answers again', hint: null, place: null })
+    }
+    if (this.project === null) return
+    try {
+      syncInstances(this.store, await this.options.engine.observe(this.life.signal))
+    } catch (error) {
+      // Away again: the stream of events breaks as well, and says so.
+      if (!(error instanceof DevstackError) || exitCodeOf(error.code) !== 3) throw error
     }
   }
 
