@@ -72,6 +72,7 @@ export interface PlaceOptions {
   readonly name?: string
   /** A folder to copy, instead of writing files. */
   readonly copies?: readonly string[]
+  readonly env?: NodeJS.ProcessEnv
 }
 
 export async function makePlace(
@@ -93,7 +94,7 @@ export async function makePlace(
     await writeFile(join(folder, path), text)
   }
   for (const [path, text] of Object.entries(files)) await write(path, text)
-  const env = { ...process.env, XDG_STATE_HOME: state, CI: 'true', NO_COLOR: '1' }
+  const env = { ...process.env, XDG_STATE_HOME: state, CI: 'true', NO_COLOR: '1', ...options.env }
   const start = (
     argv: readonly string[],
     { cwd = folder, env: more = {}, stdin }: RunOptions = {},
