@@ -5,7 +5,16 @@ export interface BuildReader {
   /** How far the build is, or null where the line says nothing new about it. */
   read(line: string): Progress | null
   /** Which step failed and what it printed last; null and empty where none did. */
-  failure(): { readonly step: string | null; readonly lines: readonly string[] }
+  failure(): BuildFailure
+  /** What a step of the Dockerfile printed in this line, without BuildKit's number and time; null in its own lines. */
+  printed(line: string): string | null
+}
+
+export interface BuildFailure {
+  readonly step: string | null
+  readonly lines: readonly string[]
+  /** What BuildKit says about the step's end: `exit code: 7`. */
+  readonly error: string | null
 }
 
 interface Vertex {
@@ -23,6 +32,7 @@ export function createBuildReader(): BuildReader {
   const stages = new Map<string, number>()
   const printed = new Map<string, string[]>()
   let failed: string | null = null
+  let error: string | null = null
   let block: string[] | null = null
   let blockStep: string | null = null
 
@@ -64,9 +74,12 @@ export function createBuildReader(): BuildReader {
     const [, id = '', rest = ''] = match
     if (rest.startsWith('[')) return started(id, rest)
     if (/^(DONE|CACHED)\b/.test(rest)) return ended(id)
-    if (rest.startsWith('ERROR')) failed ??= id
-    const output = /^\d+\.\d+ (.*)$/.exec(rest)?.[1]
-    if (output !== undefined) {
+    if (rest.startsWith('ERROR') && failed === null) {
+      failed = id
+      error = rest.replace(/^ERROR:? ?(process .* did not complete successfully: )?/, '')
+    }
+    const output = printedBy(line)
+    if (output !== null) {
       const lines = printed.get(id) ?? []
       lines.push(output)
       if (lines.length > KEPT_LINES) lines.shift()
@@ -87,6 +100,7 @@ export function createBuildReader(): BuildReader {
 
   return {
     read,
+    printed: printedBy,
     failure: () => {
       const vertex = failed === null ? undefined : vertices.get(failed)
       const lines = failed === null ? [] : (printed.get(failed) ?? [])
@@ -94,7 +108,11 @@ export function createBuildReader(): BuildReader {
         vertex === undefined
           ? blockStep
           : `step ${String(vertex.step)} of ${String(vertex.steps)}: ${vertex.text}`
-      return { step, lines }
+      return { step, lines, error }
     },
   }
+}
+
+function printedBy(line: string): string | null {
+  return /^#\d+ \d+\.\d+ (.*)$/.exec(line)?.[1] ?? null
 }

@@ -10,6 +10,7 @@ import { projectArguments } from './arguments.js'
 import { readBuild } from './build-inputs.js'
 import type { BuildSource } from './build-inputs.js'
 import { createBuildReader } from './build-output.js'
+import type { BuildFailure } from './build-output.js'
 import { explainEngineText } from './docker.js'
 import { indexImages } from './image-index.js'
 import { LABEL } from './labels.js'
@@ -42,7 +43,8 @@ export async function buildService(
     argv,
     signal,
     output: (line) => {
-      run.output(line)
+      const printed = reader.printed(line)
+      if (printed !== null) run.output(printed)
       const progress = reader.read(line)
       if (progress !== null) run.progress(progress)
     },
@@ -122,19 +124,21 @@ async function plainDockerfile(
   return { dockerfile: copy }
 }
 
-function buildFailed(
-  service: string,
-  failure: ReturnType<ReturnType<typeof createBuildReader>['failure']>,
-  lastLines: readonly string[],
-): DevstackError {
+function buildFailed(service: string, failure: BuildFailure, lastLines: readonly string[]): DevstackError {
   const known = explainEngineText(lastLines.join('\n'))
   if (known?.code === 'DISK_FULL') return known
-  const last = failure.lines.length > 0 ? failure.lines : lastLines.slice(-10)
   const step = failure.step === null ? '' : `, at ${failure.step}`
   return new DevstackError('BUILD_FAILED', `the image of ${service} could not be built${step}`, {
-    cause: last.join('\n'),
+    cause: causeOf(failure, lastLines),
     hint: `mend it, then: devstack rebuild ${service}`,
   })
+}
+
+/** One line where the step is known: what it printed is told apart. */
+function causeOf({ lines, error }: BuildFailure, lastLines: readonly string[]): string {
+  const last = lines.findLast((line) => line.trim() !== '')
+  if (error === null) return last ?? lastLines.slice(-10).join('\n')
+  return last === undefined ? error : `${last.trim()} (${error})`
 }
 
 /** Pulls through the command line, which knows the credential helpers. */

@@ -44,7 +44,11 @@ failed to solve: failed to compute cache key`.split('\n')
       '2/2 100% RUN one',
       '3/3 66% COPY . /app',
     ])
-    expect(reader.failure()).toEqual({ step: 'step 1 of 1: COPY . /app', lines: [] })
+    expect(reader.failure()).toEqual({
+      step: 'step 1 of 1: COPY . /app',
+      lines: [],
+      error: 'failed to compute cache key',
+    })
   })
 
   test('what is no build output breaks nothing', () => {
