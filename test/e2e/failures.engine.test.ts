@@ -18,7 +18,7 @@ onEngine('a service that fails', () => {
     const ended = await place.devstack(['up', '--detach'])
     expect(ended.code).toBe(1)
     expect(ended.all).toContain('RUN echo the reason is here')
-    expect(ended.all).toMatch(/exit code: 7|exited? 7/)
+    expect(ended.all).toMatch(/cause: the reason is here \(exit code: 7\)/)
     expect(await place.containers()).toMatchObject([{ service: 'good', state: 'running' }])
   })
 
