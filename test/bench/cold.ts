@@ -10,7 +10,7 @@ import {
   untilReady,
 } from './support.ts'
 
-const SAMPLES = 7
+const SAMPLES = Number(process.env['DEVSTACK_SAMPLES'] ?? 7)
 
 /** Images there, volumes empty: devstack and plain Compose in turn, both stopped by the same observer. */
 export async function cold(): Promise<void> {
