@@ -117,14 +117,15 @@ class Walk {
         if (JSON.stringify(known) !== JSON.stringify(hold)) store.emit({ type: 'held', service: name, hold })
       }
       // The one with most behind it comes first and alone: starting containers side by side slows each of them down.
-      let first: Promise<void> | null = null
+      let foremost: Promise<void> | null = null
       for (const name of schedule.start) {
         const operation = waiting.get(name)
         waiting.delete(name)
         if (operation === undefined || failed.has(name)) continue
         if (store.getState().services[name]?.hold != null) store.emit({ type: 'released', service: name })
-        const start = first === null ? this.start(operation) : first.then(() => this.start(operation))
-        first ??= start.catch(() => undefined)
+        const start: Promise<void> =
+          foremost === null ? this.start(operation) : foremost.then(() => this.start(operation))
+        foremost ??= start.catch(() => undefined)
         // Awaited below; where an abort comes first, its rejection is the abort's own.
         start.catch(() => undefined)
         starting.push(start)
