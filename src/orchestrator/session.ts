@@ -35,6 +35,8 @@ export interface Session {
   /** Resolves when the intent was carried out; rejects with DevstackError where it could not be. */
   handle(intent: Intent): Promise<void>
   tails(): Readonly<Record<string, readonly LogLine[]>>
+  /** True once an Intent came. */
+  readonly used: boolean
   /** Resolves after `down`, `quit` or `leave`, or when {@link Session.end} was called. */
   readonly ended: Promise<void>
   end(reason: string): Promise<void>
@@ -53,6 +55,7 @@ type UpIntent = Extract<Intent, { type: 'up' }>
 class RunningSession implements Session {
   readonly store: Store
   readonly ended: Promise<void>
+  used = false
   private readonly life = new AbortController()
   private readonly finish: () => void
   private readonly connected: Promise<void>
@@ -107,6 +110,7 @@ class RunningSession implements Session {
   }
 
   async handle(intent: Intent): Promise<void> {
+    this.used = true
     switch (intent.type) {
       case 'cancel':
         return this.cancel()

@@ -11,6 +11,8 @@ import { PROTOCOL, type ClientMessage, type ServerMessage } from './protocol.js'
 
 /** What a client may leave unread before it is cut back to a fresh snapshot. */
 const BACKLOG_LIMIT = 4 * 1024 * 1024
+/** How long a session that was asked for nothing waits for a client. */
+const UNUSED_MS = 5000
 
 export interface ServeOptions {
   readonly version: string
@@ -69,7 +71,13 @@ export async function serve(server: Server, session: Session, options: ServeOpti
     socket.once('close', () => {
       client.close()
       clients.delete(client)
+      setTimeout(() => void endUnused(), UNUSED_MS).unref()
     })
+  }
+  // Its command was killed before it could ask for anything: nobody would ever end it.
+  const endUnused = async (): Promise<void> => {
+    if (!options.lasting || clients.size > 0 || session.used) return
+    await session.end('nobody asked for anything')
   }
   server.removeListener('connection', keepEarly)
   server.on('connection', greet)
