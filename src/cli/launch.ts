@@ -78,9 +78,11 @@ export async function withSession<T>(
 
 /** Whether `work` did not fail but lost its session, which ended with another command's work. */
 async function isOver(error: unknown, running: SessionClient | null): Promise<boolean> {
-  if (!(error instanceof DevstackError) || running === null) return false
+  if (!(error instanceof DevstackError)) return false
   if (error.code === 'SESSION_LOST') return true
   if (error.code !== 'CANCELLED') return false
+  // One of our own is over by now.
+  if (running === null) return true
   const closed = async (): Promise<boolean> => {
     await running.closed
     return true
