@@ -1,6 +1,6 @@
 import open from 'open'
 import { DevstackError, never } from '../core/error.js'
-import type { SessionClient } from '../host/session/client.js'
+import type { Source } from '../ui/source.js'
 import { renderTui } from '../ui/tui/render-tui.js'
 import type { CommandContext } from './commands.js'
 import type { RenderOptions } from './render.js'
@@ -8,10 +8,10 @@ import type { RenderOptions } from './render.js'
 /** The terminal UI: keys end it, and so do signals; the terminal is restored on every way out. Resolves with the exit code. */
 export async function renderTerminal(
   { io, globals }: CommandContext,
-  client: SessionClient,
+  source: Source,
   options: RenderOptions,
 ): Promise<number> {
-  const tui = await renderTui(client, {
+  const tui = await renderTui(source, {
     mode: options.mode === 'attach' ? 'attach' : 'up',
     stdin: io.stdin,
     stdout: io.stdout,
@@ -29,10 +29,10 @@ export async function renderTerminal(
   }
   const onTerminate = (): void => {
     signalled = 143
-    const { phase } = client.getState()
+    const { phase } = source.getState()
     const intent =
       phase === 'comingUp' ? ({ type: 'cancel' } as const) : ({ type: 'quit', force: false } as const)
-    void client
+    void source
       .send(intent)
       .catch(() => undefined)
       .then(() => tui.unmount('quit'))
@@ -43,13 +43,15 @@ export async function renderTerminal(
   const onExit = (): void => tui.unmount('ended')
   process.on('exit', onExit)
   try {
+    const lost = Promise.withResolvers<never>()
     if (options.intent !== null) {
-      // What goes wrong is an Event, which the UI shows.
-      void client.send(options.intent).catch((error: unknown) => {
-        if (!(error instanceof DevstackError)) throw error
+      source.send(options.intent).catch((error: unknown) => {
+        // What else goes wrong is an Event, which the UI shows.
+        if (!(error instanceof DevstackError) || (error.code === 'SESSION_LOST' && neverMet(source)))
+          lost.reject(error)
       })
     }
-    const outcome = await tui.waitUntilExit()
+    const outcome = await Promise.race([tui.waitUntilExit(), lost.promise])
     if (signalled !== null) return signalled
     switch (outcome) {
       case 'detached':
@@ -59,11 +61,12 @@ export async function renderTerminal(
       case 'forced':
         return 130
       case 'ended':
-        return client.getState().phase === 'ended' ? 0 : 1
+        return source.getState().phase === 'ended' ? 0 : 1
       default:
         return never(outcome)
     }
   } finally {
+    tui.unmount('ended')
     for (const [signal, listener] of [
       ['SIGHUP', onHangUp],
       ['SIGTERM', onTerminate],
@@ -71,4 +74,9 @@ export async function renderTerminal(
     ] as const)
       process.removeListener(signal, listener)
   }
+}
+
+/** The session could not be started: there is nothing to show. */
+function neverMet(source: Source): boolean {
+  return source.getState().session === null && source.getState().phase !== 'ended'
 }

@@ -31,16 +31,12 @@ export interface RenderOptions {
   readonly intent: Intent | null
 }
 
-/** Shows a session until the user leaves, the intent is done (`detach`), or the session ends. Resolves with the exit code. */
+/** Shows a session by lines until the user leaves, the intent is done (`detach`), or the session ends. Resolves with the exit code. */
 export async function renderUntil(
   context: CommandContext,
   client: SessionClient,
   options: RenderOptions,
 ): Promise<number> {
-  if (options.ui === 'tui') {
-    const { renderTerminal } = await import('./render-terminal.js')
-    return renderTerminal(context, client, options)
-  }
   const { io, globals } = context
   const now = (): number => Date.now()
   const { renderPlain } = await import('../ui/plain.js')

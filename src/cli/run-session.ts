@@ -5,6 +5,7 @@ import { createSourceTree } from '../host/watch/tree.js'
 import { createFileWatcher } from '../host/watch/watcher.js'
 import type { Clock } from '../orchestrator/ports.js'
 import { createSession, type Session } from '../orchestrator/session.js'
+import { rememberServices } from './early-source.js'
 import { createEngine, type StackRef } from './stack.js'
 import { build, version } from './version.js'
 
@@ -40,6 +41,7 @@ export async function runSession(stack: StackRef, options: RunSessionOptions): P
     pid: process.pid,
     healthDeadlineMs: HEALTH_DEADLINE_MS,
   })
+  rememberServices(session.store, stack.stateFolder)
   options.onStop?.(() => void session.end('terminated'))
   const serving = serve(server, session, {
     version,

@@ -14,7 +14,11 @@ export async function attach(context: CommandContext, options: { readonly ui?: s
     throw new DevstackError('SERVICE_FAILED', `no session of ${stack.name} runs`, {
       hint: 'devstack up starts one',
     })
-  const code = await renderUntil(context, client, { ui, mode: 'attach', intent: null })
+  const shown = { ui, mode: 'attach', intent: null } as const
+  const code =
+    ui === 'tui'
+      ? await (await import('../render-terminal.js')).renderTerminal(context, client, shown)
+      : await renderUntil(context, client, shown)
   client.close()
   return code
 }

@@ -2,9 +2,10 @@ import { DevstackError, exitCodeOf } from '../../core/error.js'
 import type { Intent } from '../../core/intents.js'
 import type { SessionClient } from '../../host/session/client.js'
 import type { CommandContext } from '../commands.js'
-import { ensureSession } from '../launch.js'
-import { chooseUi, preloadTerminal, renderUntil } from '../render.js'
-import { openStack } from '../stack.js'
+import { createEarlySource, knownServices } from '../early-source.js'
+import { ensureSession, type Joined } from '../launch.js'
+import { chooseUi, preloadTerminal, renderUntil, type RenderOptions } from '../render.js'
+import { openStack, type StackRef } from '../stack.js'
 import { prepareMachine } from '../machine.js'
 
 export interface UpOptions {
@@ -27,7 +28,7 @@ export async function up(
   const stack = await openStack(context)
   const elsewhere = await prepareMachine(context)
   if (elsewhere !== null) return elsewhere
-  const { client, started } = await ensureSession(stack, context.io.env, ui === 'json')
+  const joining = ensureSession(stack, context.io.env, ui === 'json')
   const intent: Intent = {
     type: 'up',
     services,
@@ -36,14 +37,30 @@ export async function up(
     watch: options.watch,
     freePorts: options.freePorts === true,
   }
-  const code = await renderUntil(context, client, {
-    ui,
-    mode: options.detach === true ? 'detach' : 'up',
-    intent,
-  })
+  const mode = options.detach === true ? 'detach' : 'up'
+  const code =
+    ui === 'tui'
+      ? await showTerminal(context, stack, joining, { ui, mode, intent })
+      : await renderUntil(context, (await joining).client, { ui, mode, intent })
+  const { client, started } = await joining
   await leaveIfEmpty(client, started)
   client.close()
   return code
+}
+
+/** The terminal UI, which shows the services that are known already while the session's process starts. */
+async function showTerminal(
+  context: CommandContext,
+  stack: StackRef,
+  joining: Promise<Joined>,
+  options: RenderOptions,
+): Promise<number> {
+  const { renderTerminal } = await import('../render-terminal.js')
+  const source = createEarlySource(
+    await knownServices(stack),
+    joining.then(({ client }) => client),
+  )
+  return renderTerminal(context, source, options)
 }
 
 /** A session that this run started and in which nothing runs has no reason to stay. */
