@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { DevstackError, exitCodeOf, formatError } from '../core/error.js'
 import { addCommands } from './commands.js'
+import { nearError } from './near.js'
 import { printError, printJson, type GlobalOptions, type Io } from './io.js'
 import { reportBug } from './bug.js'
 import { version } from './version.js'
@@ -88,6 +89,6 @@ function report(error: unknown, argv: readonly string[], io: Io): number {
   }
   const info = error.toInfo()
   if (argv.includes('--json')) printJson(io, { type: 'failed', ...info })
-  printError(io, formatError(info))
+  printError(io, formatError(nearError(info, io.cwd)))
   return exitCodeOf(error.code)
 }

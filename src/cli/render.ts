@@ -1,7 +1,9 @@
 import { DevstackError, exitCodeOf } from '../core/error.js'
 import type { Intent } from '../core/intents.js'
 import type { SessionClient } from '../host/session/client.js'
+import type { Source } from '../ui/source.js'
 import type { CommandContext } from './commands.js'
+import { nearEvent } from './near.js'
 
 export type Ui = 'tui' | 'plain' | 'json'
 
@@ -44,7 +46,7 @@ export async function renderUntil(
   const renderer =
     options.ui === 'json'
       ? renderJson(client, { stdout: io.stdout })
-      : renderPlain(client, {
+      : renderPlain(nearby(client, io.cwd), {
           stdout: io.stdout,
           now,
           color: globals.color && io.stdout.isTTY,
@@ -54,6 +56,19 @@ export async function renderUntil(
     return await follow(client, options)
   } finally {
     await renderer.close()
+  }
+}
+
+/** The session as somebody in the folder `cwd` would tell of it. */
+function nearby(client: SessionClient, cwd: string): Source {
+  return {
+    getState: () => client.getState(),
+    subscribe: (listener) =>
+      client.subscribe((event, state) => listener(event === null ? null : nearEvent(event, cwd), state)),
+    get tails() {
+      return client.tails
+    },
+    send: (intent) => client.send(intent),
   }
 }
 

@@ -93,72 +93,87 @@ onEngine('Ctrl-C', () => {
 
 onEngine('a signal at a random moment of up', () => {
   const times = rounds(6, 20)
-  it(`is obeyed, and the next up works (${String(times)} of 20)`, async () => {
-    const random = seeded(11)
-    const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
-    for (let round = 0; round < times; round += 1) {
-      await using place = await makePlace({ 'compose.yaml': quick })
-      const [signal, code] = Object.entries(signals)[round % 3] ?? ['SIGINT', 130]
-      const up = place.start(['up'])
-      // From the launcher's first line to some time after it is ready.
-      await new Promise((resolve) => setTimeout(resolve, 50 + random() * 3500))
-      up.kill(signal as NodeJS.Signals)
-      const ended = await up.ended
-      const about = `round ${String(round)}, ${signal}:\n${ended.all}`
-      // Before the command listens to signals the system ends it, as a shell would tell with the same number.
-      expect(ended.signal ?? ended.code, about).toBe(ended.signal === null ? code : signal)
-      if (signal !== 'SIGHUP') expect(await running(place), about).toEqual([])
-      const again = await place.devstack(['up', '--detach'])
-      expect(again.code, about + again.all).toBe(0)
-      expect(await running(place), about).toEqual(['app', 'db'])
-      expect((await place.devstack(['down', '--volumes', '--yes'])).code, about).toBe(0)
-      expect(await place.things(), about).toEqual([])
-      await expect.poll(() => processes(place.folder), { timeout: 15_000, message: about }).toEqual([])
-    }
-  })
+  it(
+    `is obeyed, and the next up works (${String(times)} of 20)`,
+    async () => {
+      const random = seeded(11)
+      const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+      for (let round = 0; round < times; round += 1) {
+        await using place = await makePlace({ 'compose.yaml': quick })
+        const [signal, code] = Object.entries(signals)[round % 3] ?? ['SIGINT', 130]
+        const up = place.start(['up'])
+        // From the launcher's first line to some time after it is ready.
+        await new Promise((resolve) => setTimeout(resolve, 50 + random() * 3500))
+        up.kill(signal as NodeJS.Signals)
+        const ended = await up.ended
+        const about = `round ${String(round)}, ${signal}:\n${ended.all}`
+        // Before the command listens to signals the system ends it, as a shell would tell with the same number.
+        expect(ended.signal ?? ended.code, about).toBe(ended.signal === null ? code : signal)
+        if (signal !== 'SIGHUP') expect(await running(place), about).toEqual([])
+        const again = await place.devstack(['up', '--detach'])
+        expect(again.code, about + again.all).toBe(0)
+        expect(await running(place), about).toEqual(['app', 'db'])
+        expect((await place.devstack(['down', '--volumes', '--yes'])).code, about).toBe(0)
+        expect(await place.things(), about).toEqual([])
+        await expect.poll(() => processes(place.folder), { timeout: 15_000, message: about }).toEqual([])
+      }
+    },
+    120_000 + times * 20_000,
+  )
 })
 
 onEngine('kill -9', () => {
   const times = rounds(5, 50)
-  it(`of session and command at a random moment of up: the next up converges, down leaves nothing (${String(times)} of 50)`, async () => {
-    const random = seeded(9)
-    for (let round = 0; round < times; round += 1) {
-      await using place = await makePlace({ 'compose.yaml': quick })
-      const up = place.start(['up'])
-      // Anywhere in the two or three seconds that it takes.
-      await new Promise((resolve) => setTimeout(resolve, 200 + random() * 2500))
-      await killSession(place)
-      up.kill('SIGKILL')
-      await up.ended
-      const again = await place.devstack(['up', '--detach'])
-      expect(again.code, `round ${String(round)}:\n${again.all}`).toBe(0)
-      expect(await running(place)).toEqual(['app', 'db'])
-      expect((await place.containers()).map(({ service }) => service)).toEqual(['app', 'db', 'once'])
-      expect((await place.devstack(['down', '--volumes', '--yes'])).code).toBe(0)
-      expect(await place.things()).toEqual([])
-      await expect.poll(() => processes(place.folder), { timeout: 15_000 }).toEqual([])
-    }
-  })
+  it(
+    `of session and command at a random moment of up: the next up converges, down leaves nothing (${String(times)} of 50)`,
+    async () => {
+      const random = seeded(9)
+      for (let round = 0; round < times; round += 1) {
+        await using place = await makePlace({ 'compose.yaml': quick })
+        const up = place.start(['up'])
+        // Anywhere in the two or three seconds that it takes.
+        await new Promise((resolve) => setTimeout(resolve, 200 + random() * 2500))
+        await killSession(place)
+        up.kill('SIGKILL')
+        await up.ended
+        const again = await place.devstack(['up', '--detach'])
+        expect(again.code, `round ${String(round)}:\n${again.all}`).toBe(0)
+        expect(await running(place)).toEqual(['app', 'db'])
+        expect((await place.containers()).map(({ service }) => service)).toEqual(['app', 'db', 'once'])
+        expect((await place.devstack(['down', '--volumes', '--yes'])).code).toBe(0)
+        expect(await place.things()).toEqual([])
+        await expect.poll(() => processes(place.folder), { timeout: 15_000 }).toEqual([])
+      }
+    },
+    120_000 + times * 20_000,
+  )
 })
 
 onEngine('two at once', () => {
   const times = rounds(5, 50)
-  it(`ups: one stack, no failure, no duplicate, and a third changes nothing (${String(times)} of 50)`, async () => {
-    for (let round = 0; round < times; round += 1) {
-      await using place = await makePlace({ 'compose.yaml': quick })
-      const both = await Promise.all([place.devstack(['up', '--detach']), place.devstack(['up', '--detach'])])
-      const printed = both.map(({ all }) => all).join('---\n')
-      expect(
-        both.map(({ code }) => code),
-        `round ${String(round)}:\n${printed}`,
-      ).toEqual([0, 0])
-      const known = await place.containers()
-      expect(known.map(({ service }) => service)).toEqual(['app', 'db', 'once'])
-      const third = await place.devstack(['up', '--detach'])
-      expect([third.code, third.stdout]).toEqual([0, expect.stringContaining('nothing to do')])
-      expect((await place.containers()).map(({ id }) => id)).toEqual(known.map(({ id }) => id))
-    }
-  })
+  it(
+    `ups: one stack, no failure, no duplicate, and a third changes nothing (${String(times)} of 50)`,
+    async () => {
+      for (let round = 0; round < times; round += 1) {
+        await using place = await makePlace({ 'compose.yaml': quick })
+        const both = await Promise.all([
+          place.devstack(['up', '--detach']),
+          place.devstack(['up', '--detach']),
+        ])
+        const printed = both.map(({ all }) => all).join('---\n')
+        expect(
+          both.map(({ code }) => code),
+          `round ${String(round)}:\n${printed}`,
+        ).toEqual([0, 0])
+        const known = await place.containers()
+        expect(known.map(({ service }) => service)).toEqual(['app', 'db', 'once'])
+        const third = await place.devstack(['up', '--detach'])
+        expect([third.code, third.stdout]).toEqual([0, expect.stringContaining('nothing to do')])
+        expect((await place.containers()).map(({ id }) => id)).toEqual(known.map(({ id }) => id))
+      }
+    },
+    120_000 + times * 20_000,
+  )
 
   it('downs: twice is as once', async () => {
     await using place = await makePlace({ 'compose.yaml': quick })

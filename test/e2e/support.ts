@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-export const root = fileURLToPath(new URL('../..', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
 /** DEVSTACK_PROGRAM: another one to put to the test, such as an installed package. */
 export const launcher = process.env['DEVSTACK_PROGRAM'] ?? join(root, 'devstack')
 
