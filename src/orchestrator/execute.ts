@@ -45,6 +45,7 @@ export async function execute(plan: Plan, options: ExecuteOptions): Promise<Outc
 
 class Walk {
   private readonly tasks = new Map<string, Promise<void>>()
+  private readonly starting: Promise<void>[] = []
   private timer: NodeJS.Timeout | undefined
   private readonly begin: number
 
@@ -59,7 +60,12 @@ class Walk {
     for (const operation of this.plan.operations) {
       if (operation.kind !== 'start') this.tasks.set(operation.id, this.perform(operation))
     }
-    await Promise.all([this.startInOrder(), ...this.tasks.values()])
+    try {
+      await Promise.all([this.startInOrder(), ...this.tasks.values()])
+    } finally {
+      // Also when aborted: what has begun is over before anybody looks at what there is.
+      await Promise.allSettled([...this.starting, ...this.tasks.values()])
+    }
     await this.settle()
     this.options.signal.throwIfAborted()
     const touched = new Set(
@@ -90,7 +96,6 @@ class Walk {
         operation.kind === 'start' ? [[operation.service, operation]] : [],
       ),
     )
-    const starting: Promise<void>[] = []
     const created = new Set<string>()
     let first = true
     await untilDone(store, signal, (wake) => {
@@ -128,12 +133,12 @@ class Walk {
         foremost ??= start.catch(() => undefined)
         // Awaited below; where an abort comes first, its rejection is the abort's own.
         start.catch(() => undefined)
-        starting.push(start)
+        this.starting.push(start)
       }
       this.wakeAtNextDeadline(wake)
       return waiting.size === 0
     })
-    await Promise.all(starting)
+    await Promise.all(this.starting)
   }
 
   private async start(operation: Operation & { readonly kind: 'start' }): Promise<void> {

@@ -279,6 +279,8 @@ class RunningSession implements Session {
   private async giveUp(error: unknown, before: ReadonlySet<string>, durationMs: number): Promise<void> {
     const cancelled = error instanceof DevstackError && error.code === 'CANCELLED'
     if (cancelled && !this.life.signal.aborted) {
+      // What was started last may not have been told yet.
+      syncInstances(this.store, await this.options.engine.observe(this.life.signal))
       await this.stop(
         this.running().filter((name) => !before.has(name)),
         false,

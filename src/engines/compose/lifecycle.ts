@@ -41,7 +41,7 @@ async function startOne(
   try {
     await (container.State === 'paused'
       ? client.unpause({ abortSignal: run.signal })
-      : client.start({ abortSignal: run.signal }))
+      : startWhole(client.start(), run.signal))
     await context.deliverer.started(container.Id, name, run.signal)
   } catch (error) {
     run.signal.throwIfAborted()
@@ -49,6 +49,24 @@ async function startOne(
     if ((error as { statusCode?: number }).statusCode === 304) return
     throw startFailed(context, name, error)
   }
+}
+
+/** How long a start that the engine has begun is waited for although it is not wanted any more. */
+const LATE_START_MS = 5000
+
+/** The engine finishes a start that it has begun: who cancels must know of the container to stop it. */
+async function startWhole(started: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  const abort = (): void => {
+    setTimeout(late.resolve, LATE_START_MS).unref()
+  }
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    await Promise.race([started, late.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+  signal.throwIfAborted()
 }
 
 function startFailed(context: EngineContext, service: string, error: unknown): Error {
