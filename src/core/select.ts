@@ -253,6 +253,7 @@ export function summaryText(state: StackState): string {
       return of === 0 ? 'reading the project' : `${String(ready)} of ${String(of)} ready`
     }
     case 'ready':
+      if (failed.length > 0) return `${names} failed`
       return state.ready === null ? 'ready' : readyText(state.ready)
     case 'failed':
       if (state.failure !== null) return state.failure.message

@@ -103,6 +103,14 @@ onEngine('a command line', () => {
     expect(await place.things()).toEqual([])
   })
 
+  it.each(['logs', 'restart', 'stop', 'exec', 'open'])(
+    '%s of an unknown service exits 2, too',
+    async (verb) => {
+      const ended = await place.devstack([verb, 'apii', ...(verb === 'exec' ? ['--', 'true'] : [])])
+      expect([ended.code, ended.all]).toEqual([2, expect.stringContaining('did you mean "api"?')])
+    },
+  )
+
   it('with an unknown verb or flag exits 2', async () => {
     const verb = await place.devstack(['upp'])
     expect(verb.code).toBe(2)

@@ -1,6 +1,7 @@
 import { DevstackError } from '../../core/error.js'
 import { parseLevel, levelOf } from '../../core/log-level.js'
-import type { LogRecord } from '../../orchestrator/ports.js'
+import { checkServices } from '../../core/project.js'
+import type { Engine, LogRecord } from '../../orchestrator/ports.js'
 import type { CommandContext } from '../commands.js'
 import { parseDuration } from '../duration.js'
 import { createEngine, openStack } from '../stack.js'
@@ -32,6 +33,7 @@ export async function logs(
   }
   const stack = await openStack(context)
   const engine = await createEngine(stack, io.env)
+  if (services.length > 0) await checkNames(engine, services)
   const { createPainter } = await import('../paint-log.js')
   const paint = createPainter(globals.color && io.stdout.isTTY, options.timestamps === true)
   const controller = new AbortController()
@@ -55,6 +57,12 @@ export async function logs(
     process.removeListener('SIGINT', stop)
     process.removeListener('SIGTERM', stop)
   }
+}
+
+async function checkNames(engine: Engine, services: readonly string[]): Promise<void> {
+  const look = { services: [], profiles: ['*'], freePorts: false, purpose: 'look' } as const
+  const { project } = await engine.resolve(look, () => undefined, AbortSignal.timeout(60_000))
+  checkServices(services, Object.keys(project.services))
 }
 
 function filterOf(options: LogsOptions): (record: LogRecord) => boolean {

@@ -31,7 +31,7 @@ export async function printStatus(
 ): Promise<void> {
   if (json) return printJson(io, statusJson(stack, state, usage))
   const session = state.session === null ? 'no session' : `session ${String(state.session.pid)}`
-  print(io, `${stack.name}  ${stack.engine}  ${session}  ${summaryText(state)}`)
+  print(io, `${stack.name}  ${stack.engine}  ${session}  ${summaryOf(state)}`)
   const width = (io.stdout.columns ?? 100) - 60
   const rows = serviceRows(state, Date.now()).map((row) => {
     const used = usageOf(state.services[row.name], usage)
@@ -50,6 +50,14 @@ export async function printStatus(
     if (service.image?.reduced != null) print(io, `note: ${service.name}: ${service.image.reduced}`)
   }
   return Promise.resolve()
+}
+
+/** Without a session nobody brings the stack up or says that it is: what runs is counted. */
+function summaryOf(state: StackState): string {
+  if (state.session !== null) return summaryText(state)
+  const services = Object.values(state.services)
+  const ready = services.filter(isReady).length
+  return ready === 0 ? 'not running' : `${String(ready)} of ${String(services.length)} ready`
 }
 
 function originOf(service: ServiceState | undefined): string {
