@@ -105,7 +105,8 @@ class Walk {
           const prerequisites = operation.dependsOn.flatMap((id) => this.tasks.get(id) ?? [])
           void Promise.allSettled(prerequisites).then(() => {
             created.add(name)
-            wake()
+            // Together with the others that the same operation made.
+            setImmediate(wake)
           })
         }
       }

@@ -109,7 +109,8 @@ export async function untilReady(stack: Stack, begin: number, services = 7): Pro
     )
     if (ready.length >= services && answers) return performance.now() - begin
     if (performance.now() > deadline) throw new Error(`${stack.name} did not get ready`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    // Not more often: the engine's list costs it several milliseconds, which either side would pay for.
+    await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }
 
