@@ -1,5 +1,6 @@
 import type { Emit, Event } from '../core/events.js'
-import { initialState, reduce, type StackState } from '../core/state.js'
+import { reduce } from '../core/reduce.js'
+import { initialState, type StackState } from '../core/state.js'
 import type { Clock } from './ports.js'
 
 export type StoreListener = (event: Event, state: StackState) => void

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Event, EventBody } from '../../src/core/events.js'
-import { initialState, reduce } from '../../src/core/state.js'
+import { reduce } from '../../src/core/reduce.js'
+import { initialState } from '../../src/core/state.js'
 import { createStore } from '../../src/orchestrator/store.js'
 
 const clock = { now: () => Date.UTC(2026, 0, 1), monotonic: () => 0 }

@@ -1,7 +1,8 @@
 import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import type { Event } from '../../src/core/events.js'
-import { initialState, reduce } from '../../src/core/state.js'
+import { reduce } from '../../src/core/reduce.js'
+import { initialState } from '../../src/core/state.js'
 import { jsonLine, renderJson, withoutText } from '../../src/ui/json.js'
 import { crashed, ready, starting, StorySource } from './story.js'
 

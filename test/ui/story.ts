@@ -1,6 +1,7 @@
 import type { Event, EventBody, LogLine, ServiceSummary } from '../../src/core/events.js'
 import type { Intent } from '../../src/core/intents.js'
-import { initialState, reduce } from '../../src/core/state.js'
+import { reduce } from '../../src/core/reduce.js'
+import { initialState } from '../../src/core/state.js'
 import type { StackState } from '../../src/core/state.js'
 import type { Source } from '../../src/ui/source.js'
 
