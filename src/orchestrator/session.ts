@@ -3,13 +3,13 @@ import type { LogLine } from '../core/events.js'
 import type { Intent } from '../core/intents.js'
 import { plan, type Operation } from '../core/plan.js'
 import { checkServices, closure, type EngineKind, type Project } from '../core/project.js'
-import { chainWeights, criticalPath } from '../core/schedule.js'
-import { urlOf } from '../core/address.js'
+import { chainWeights } from '../core/schedule.js'
 import { applyOperation, execute } from './execute.js'
 import { createExpectedStops, type ExpectedStops } from './expected-stops.js'
 import { syncInstances, tellEngineEvent } from './instances.js'
 import { createLogPump } from './logs.js'
 import { resolveProject } from './look.js'
+import { rememberDurations, tellOutcome } from './outcome.js'
 import type { Clock, Engine, FileWatcher, History, Resolution, SourceTree } from './ports.js'
 import { createStore, type Store } from './store.js'
 import { createSync } from './sync.js'
@@ -204,7 +204,11 @@ class RunningSession implements Session {
         })),
       })
       const outcome = await this.execute(steps, project, signal)
-      this.tellOutcome(outcome, project, Math.round(this.options.clock.monotonic() - begin))
+      tellOutcome(this.store, outcome, project, Math.round(this.options.clock.monotonic() - begin))
+      if (outcome.touched > 0 && outcome.failures.length === 0) {
+        // It only orders the next run's starts: a full disk is no reason to fail this one.
+        await rememberDurations(this.store, this.options.history).catch(() => undefined)
+      }
       if (intent.watch) this.watch(project)
     } catch (error) {
       await this.giveUp(error, before, Math.round(this.options.clock.monotonic() - begin))
@@ -243,36 +247,6 @@ class RunningSession implements Session {
         if (service !== undefined) await this.sync.reconcile(service, startSignal)
       },
     })
-  }
-
-  private tellOutcome(
-    outcome: Awaited<ReturnType<typeof execute>>,
-    project: Project,
-    durationMs: number,
-  ): void {
-    if (outcome.failures.length > 0) {
-      this.store.emit({ type: 'stackFailed', durationMs, cancelled: false, failures: outcome.failures })
-      return
-    }
-    const state = this.store.getState()
-    const path = outcome.touched === 0 ? [] : criticalPath(project, state)
-    const urls = Object.keys(state.services).flatMap((service) => {
-      const url = urlOf(state, service)
-      return url === null ? [] : [{ service, url }]
-    })
-    this.store.emit({ type: 'stackReady', durationMs, criticalPath: path, urls, touched: outcome.touched })
-    if (outcome.touched > 0) void this.remember(state)
-  }
-
-  private async remember(state: ReturnType<Store['getState']>): Promise<void> {
-    const known = await this.options.history.read()
-    const seen = Object.values(state.services).flatMap((service) => {
-      if (service.startedAt === null || service.readyAt === null) return []
-      return [
-        [service.name, Math.max(0, Date.parse(service.readyAt) - Date.parse(service.startedAt))],
-      ] as const
-    })
-    await this.options.history.write({ ...known, ...Object.fromEntries(seen) })
   }
 
   /** Ends an `up` that failed or was cancelled. A cancelled one stops what it started. */
