@@ -42,7 +42,7 @@ export async function visit<T>(
     })
     try {
       const page = context.pages()[0] ?? (await context.newPage())
-      page.setDefaultTimeout(10_000)
+      page.setDefaultTimeout(30_000)
       const faults: string[] = []
       page.on('pageerror', (error) => faults.push(error.message))
       page.on('console', (message) => {
@@ -51,6 +51,8 @@ export async function visit<T>(
         if (message.type() === 'error' && !text.startsWith('Failed to load resource')) faults.push(text)
       })
       await page.goto(baseUrl)
+      // The development server reloads the page once, when it has prepared the packages that the first visit asks for.
+      await page.waitForLoadState('networkidle')
       const result = await steps(page)
       assert.deepEqual(faults, [], 'the page had errors')
       return result

@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { DevstackError } from '../../core/error.js'
+import { checkNames } from '../check-names.js'
 import type { CommandContext } from '../commands.js'
 import { createEngine, openStack } from '../stack.js'
 
@@ -25,20 +26,22 @@ export async function exec(
   const stack = await openStack(context)
   const engine = await createEngine(stack, io.env)
   const terminal = io.stdin.isTTY && io.stdout.isTTY
-  return withoutInterrupts((signal) =>
-    engine.exec(
-      {
-        service,
-        argv,
-        tty: terminal && options.tty,
-        interactive: true,
-        user: options.user ?? null,
-        workdir: options.workdir ?? null,
-        env: parseEnvironment(options.env ?? []),
-      },
-      signal,
-    ),
-  )
+  const request = {
+    service,
+    argv,
+    tty: terminal && options.tty,
+    interactive: true,
+    user: options.user ?? null,
+    workdir: options.workdir ?? null,
+    env: parseEnvironment(options.env ?? []),
+  }
+  try {
+    return await withoutInterrupts((signal) => engine.exec(request, signal))
+  } catch (error) {
+    // What does not run may not be there at all: asked only then, since it takes longer than most commands.
+    if (error instanceof DevstackError && error.code === 'SERVICE_FAILED') await checkNames(engine, [service])
+    throw error
+  }
 }
 
 /** `devstack shell`: bash where the image has it, else sh. */

@@ -1,7 +1,7 @@
 import { DevstackError } from '../../core/error.js'
 import { parseLevel, levelOf } from '../../core/log-level.js'
-import { checkServices } from '../../core/project.js'
-import type { Engine, LogRecord } from '../../orchestrator/ports.js'
+import type { LogRecord } from '../../orchestrator/ports.js'
+import { checkNames } from '../check-names.js'
 import type { CommandContext } from '../commands.js'
 import { parseDuration } from '../duration.js'
 import { createEngine, openStack } from '../stack.js'
@@ -57,12 +57,6 @@ export async function logs(
     process.removeListener('SIGINT', stop)
     process.removeListener('SIGTERM', stop)
   }
-}
-
-async function checkNames(engine: Engine, services: readonly string[]): Promise<void> {
-  const look = { services: [], profiles: ['*'], freePorts: false, purpose: 'look' } as const
-  const { project } = await engine.resolve(look, () => undefined, AbortSignal.timeout(60_000))
-  checkServices(services, Object.keys(project.services))
 }
 
 function filterOf(options: LogsOptions): (record: LogRecord) => boolean {
