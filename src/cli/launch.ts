@@ -19,14 +19,25 @@ export interface Joined {
   readonly started: boolean
 }
 
+const ENDING_TRIES = 20
+
 /** Joins the stack's session, or starts one as a process of its own and joins that. `fromStart`: hear a new one's first Events. */
 export async function ensureSession(
   stack: StackRef,
   env: Readonly<Record<string, string | undefined>>,
   fromStart: boolean,
 ): Promise<Joined> {
-  for (let started = false; ;) {
-    const client = await joinCurrent(stack, fromStart)
+  for (let started = false, tries = 0; ; tries += 1) {
+    const client = await joinCurrent(stack, fromStart).catch((error: unknown) => {
+      // It was about to end as it was joined: the next look finds none.
+      if (tries >= ENDING_TRIES) throw error
+      ignoreLost(error)
+      return 'ending' as const
+    })
+    if (client === 'ending') {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      continue
+    }
     if (client?.hello.lasting === true) return { client, started }
     if (client !== null) {
       // Another command acts on the stack right now.

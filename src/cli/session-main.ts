@@ -18,8 +18,10 @@ export async function runProcess(): Promise<number> {
       env: process.env,
       lasting: true,
       onListening: () => {
-        process.send?.('listening')
-        if (process.connected) process.disconnect()
+        // The command that started it may be gone by now: that is no error of the session's.
+        process.send?.('listening', () => {
+          if (process.connected) process.disconnect()
+        })
       },
       onStop: (stop) => process.once('SIGTERM', stop),
     })

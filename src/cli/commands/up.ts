@@ -28,7 +28,8 @@ export async function up(
   const stack = await openStack(context)
   const elsewhere = await prepareMachine(context)
   if (elsewhere !== null) return elsewhere
-  const joining = ensureSession(stack, context.io.env, ui === 'json')
+  const join = (): Promise<Joined> => ensureSession(stack, context.io.env, ui === 'json')
+  let joining = join()
   const intent: Intent = {
     type: 'up',
     services,
@@ -37,15 +38,27 @@ export async function up(
     watch: options.watch,
     freePorts: options.freePorts === true,
   }
-  const mode = options.detach === true ? 'detach' : 'up'
+  const shown = { ui, mode: options.detach === true ? 'detach' : 'up', intent } as const
+  const lines = async (): Promise<number> => renderUntil(context, (await joining).client, shown)
   const code =
     ui === 'tui'
-      ? await showTerminal(context, stack, joining, { ui, mode, intent })
-      : await renderUntil(context, (await joining).client, { ui, mode, intent })
+      ? await showTerminal(context, stack, joining, shown)
+      : await lines().catch(async (error: unknown) => {
+          if (!(await endedUnheard(error, joining))) throw error
+          joining = join()
+          return lines()
+        })
   const { client, started } = await joining
   await leaveIfEmpty(client, started)
   client.close()
   return code
+}
+
+/** The session was about to end as it was joined, and has told nothing: another one takes over. */
+async function endedUnheard(error: unknown, joining: Promise<Joined>): Promise<boolean> {
+  if (!(error instanceof DevstackError) || error.code !== 'SESSION_LOST') return false
+  const joined = await joining.catch(() => null)
+  return joined !== null && Object.keys(joined.client.getState().services).length === 0
 }
 
 /** The terminal UI, which shows the services that are known already while the session's process starts. */
