@@ -44,7 +44,7 @@ export async function up(
     ui === 'tui'
       ? await showTerminal(context, stack, joining, shown)
       : await lines().catch(async (error: unknown) => {
-          if (!(await endedUnheard(error, joining))) throw error
+          if (!(await endedUnheard(joining, error))) throw error
           joining = join()
           return lines()
         })
@@ -55,7 +55,7 @@ export async function up(
 }
 
 /** The session was about to end as it was joined, and has told nothing: another one takes over. */
-async function endedUnheard(error: unknown, joining: Promise<Joined>): Promise<boolean> {
+async function endedUnheard(joining: Promise<Joined>, error: unknown): Promise<boolean> {
   if (!(error instanceof DevstackError) || error.code !== 'SESSION_LOST') return false
   const joined = await joining.catch(() => null)
   return joined !== null && Object.keys(joined.client.getState().services).length === 0
