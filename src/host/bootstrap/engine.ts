@@ -112,7 +112,12 @@ function pidIn(path: string): number | null {
   return Number.isNaN(pid) ? null : pid
 }
 
-const programOf = (pid: number): string => readText(`/proc/${String(pid)}/comm`).trim()
+/** Empty where no such process lives: one that was killed and not yet collected (state Z) counts as gone. */
+function programOf(pid: number): string {
+  const [, program = '', state = 'Z'] =
+    /^\d+ \((.*)\) (\S)/s.exec(readText(`/proc/${String(pid)}/stat`)) ?? []
+  return state === 'Z' || state === 'X' ? '' : program
+}
 
 function readText(path: string): string {
   try {
