@@ -20,11 +20,11 @@ interface LogSource {
   readonly tty: boolean
 }
 
-/** The last time seen, and how many pieces carried it: the pieces of a long line share one. */
-interface Position {
-  time: string
-  count: number
-}
+/**
+ * How many of the last times are remembered. The engine stamps a line before it writes it, and stdout and stderr are
+ * written side by side: a file's times may run backwards by as many lines as were under way.
+ */
+const REMEMBERED = 1024
 
 export function createLogReader(
   docker: Docker,
@@ -32,26 +32,28 @@ export function createLogReader(
   request: LogRequest,
   tail: number | null,
 ): LogReader {
-  const position: Position = { time: '', count: 0 }
+  const seen = createMemory()
   return {
     async readOn(channel, signal) {
-      const resumed = position.time !== ''
-      const since = resumed ? toSeconds(position.time) : (request.since ?? 0)
-      let toSkip = resumed ? position.count : 0
+      const resumed = seen.earliest()
+      const since = resumed === null ? (request.since ?? 0) : toSeconds(resumed)
+      const wasSeen = seen.again()
       const lines = createLineReader(source)
       try {
-        const stream = await openLog(docker, source.id, request.follow, since, resumed ? null : tail, signal)
+        const stream = await openLog(
+          docker,
+          source.id,
+          request.follow,
+          since,
+          resumed === null ? tail : null,
+          signal,
+        )
         for await (const chunk of stream as AsyncIterable<Uint8Array>) {
-          for (const piece of lines(chunk)) {
-            // Asked for again from the last time on: what was passed on already is left out.
-            if (toSkip > 0 && piece.record.at === position.time) {
-              toSkip--
-              continue
-            }
-            toSkip = 0
-            if (piece.record.at === position.time) position.count++
-            else Object.assign(position, { time: piece.record.at, count: 1 })
-            for (const text of cutLine(piece.record.text)) channel.push({ ...piece.record, text })
+          for (const record of lines(chunk)) {
+            const key = `${record.at} ${record.stream}`
+            if (wasSeen(key)) continue
+            seen.add(key)
+            for (const text of cutLine(record.text)) channel.push({ ...record, text })
           }
           await channel.ready()
         }
@@ -61,6 +63,41 @@ export function createLogReader(
       }
     },
   }
+}
+
+/** What was passed on of late, by time and stream: the pieces of a long line share one, so they are counted. */
+function createMemory() {
+  const counts = new Map<string, number>()
+  return {
+    add(key: string): void {
+      counts.set(key, (counts.get(key) ?? 0) + 1)
+      const [oldest] = counts.keys()
+      if (counts.size > REMEMBERED && oldest !== undefined) counts.delete(oldest)
+    },
+    /** The time to ask from on; null where nothing was read. */
+    earliest(): string | null {
+      let earliest: string | null = null
+      for (const key of counts.keys()) {
+        const time = key.slice(0, key.indexOf(' '))
+        if (earliest === null || compareTimes(time, earliest) < 0) earliest = time
+      }
+      return earliest
+    },
+    /** Tells of each line that is read again, once, that it was passed on already. */
+    again(): (key: string) => boolean {
+      const left = new Map(counts)
+      return (key) => {
+        const count = left.get(key) ?? 0
+        if (count > 0) left.set(key, count - 1)
+        return count > 0
+      }
+    },
+  }
+}
+
+/** The engine leaves trailing zeros out, so that text alone does not order times of one second. */
+function compareTimes(a: string, b: string): number {
+  return Number(BigInt(toSeconds(a).replace('.', '')) - BigInt(toSeconds(b).replace('.', '')))
 }
 
 async function openLog(
@@ -89,16 +126,12 @@ async function openLog(
   return Buffer.isBuffer(log) ? Readable.from([log]) : (log as Readable)
 }
 
-interface Piece {
-  readonly record: LogRecord
-}
-
 /** Whole lines with their times out of the engine's bytes. */
-function createLineReader({ id, service, tty }: LogSource): (chunk: Uint8Array) => readonly Piece[] {
+function createLineReader({ id, service, tty }: LogSource): (chunk: Uint8Array) => readonly LogRecord[] {
   const sanitisers = { stdout: createSanitiser(), stderr: createSanitiser() }
   const pieces = tty ? createRawReader() : createFrameReader()
   return (chunk) =>
-    pieces(chunk).flatMap(({ stream, bytes }): readonly Piece[] => {
+    pieces(chunk).flatMap(({ stream, bytes }): readonly LogRecord[] => {
       const space = bytes.indexOf(0x20)
       if (space < 0) return []
       const at = Buffer.from(bytes.buffer, bytes.byteOffset, space).toString('latin1')
@@ -106,7 +139,7 @@ function createLineReader({ id, service, tty }: LogSource): (chunk: Uint8Array) 
       const sanitiser = sanitisers[stream]
       const written = sanitiser.write(bytes.subarray(space + 1))
       const text = (whole ? written + sanitiser.end() : written).replace(/\n$/, '')
-      return [{ record: { service, instance: id, at, stream, text } }]
+      return [{ service, instance: id, at, stream, text }]
     })
 }
 

@@ -92,6 +92,23 @@ describe('logs', () => {
     await reading
   })
 
+  test('times that run backwards in the log are not doubled after a lost connection', async () => {
+    const reading = follow()
+    await eventually(() => Promise.resolve(expect(open).toHaveLength(1)))
+    print({ at: at(1), text: 'one' })
+    print({ at: at(3), text: 'three' })
+    print({ at: at(2), text: 'two' })
+    await expectTexts(['one', 'three', 'two'])
+    await docker.stop()
+    open = []
+    await docker.start()
+    await eventually(() => Promise.resolve(expect(open).toHaveLength(1)))
+    print({ at: at(4), text: 'after' })
+    await expectTexts(['one', 'three', 'two', 'after'])
+    stop.abort()
+    await reading
+  })
+
   test('who leaves the loop ends the reading', async () => {
     lines.push({ at: at(1), text: 'one' })
     const request = { services: [], follow: true, since: null, tail: null }
