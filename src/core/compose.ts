@@ -1,5 +1,6 @@
 import type { Problem, SourcePosition } from './error.js'
 import type {
+  BindMount,
   Build,
   Dependency,
   DependencyCondition,
@@ -36,6 +37,11 @@ export interface ComposeService {
     readonly restart_policy?: { readonly condition?: string }
   } | null
   readonly profiles?: readonly string[] | null
+  readonly volumes?: readonly {
+    readonly type?: string
+    readonly source?: string
+    readonly target?: string
+  }[] | null
   readonly develop?: { readonly watch?: readonly WatchEntry[] | null } | null
   readonly 'x-devstack'?: ServiceExtension | null
 }
@@ -86,6 +92,8 @@ export interface ComposeContext {
   readonly imageHealthChecks?: Readonly<Record<string, boolean>>
   /** By service: `services.NAME.watch` of devstack.yaml and what a preset supplies, paths absolute. */
   readonly watch?: Readonly<Record<string, readonly WatchEntry[]>>
+  /** By service: its preset in devstack.yaml. */
+  readonly presets?: Readonly<Record<string, string>>
   /** By service: its `x-devstack`, which `docker compose config --format json` leaves out. */
   readonly extensions?: Readonly<Record<string, ServiceExtension>>
   /** The services of all profiles. Given: names that are none of them are problems. */
@@ -141,12 +149,20 @@ function toService(
     oneShot,
     ports: (service.ports ?? []).map(toPort),
     watch,
+    binds: toBinds(service),
+    preset: context.presets?.[name] ?? null,
     profiles: service.profiles ?? [],
     restarts: restarts(service),
     replicas: replicas(service),
     configHash: context.configHashes[name] ?? '',
     at: context.locate?.(['services', name]) ?? null,
   }
+}
+
+function toBinds(service: ComposeService): readonly BindMount[] {
+  return (service.volumes ?? []).flatMap(({ type, source, target }) =>
+    type === 'bind' && source !== undefined && target !== undefined ? [{ source, target }] : [],
+  )
 }
 
 /** A remote context (a Git address) and an inline Dockerfile have no path of this machine. */

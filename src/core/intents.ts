@@ -10,6 +10,8 @@ export type Intent =
       readonly watch: boolean
       /** Use a free port where a wanted one is taken, and keep it. */
       readonly freePorts: boolean
+      /** Carry out at once what a saved compose file, .env, Dockerfile or devstack.yaml asks for, instead of holding it. */
+      readonly autoApply: boolean
     }
   /** Reads the project and what runs, where that has not been done. */
   | { readonly type: 'look' }
@@ -19,6 +21,8 @@ export type Intent =
   | { readonly type: 'start'; readonly services: readonly string[] }
   | { readonly type: 'restart'; readonly services: readonly string[] }
   | { readonly type: 'rebuild'; readonly services: readonly string[] }
+  /** Lets go what waits for a decision; empty: the only one that waits. */
+  | { readonly type: 'approve'; readonly hold: string }
   /** Removes containers and networks, with `volumes` the data too; the session ends. */
   | { readonly type: 'down'; readonly volumes: boolean }
   /** Stops the services, keeps volumes and containers, and ends the session. `force` kills instead. */

@@ -29,6 +29,10 @@ export interface Service {
   readonly oneShot: boolean
   readonly ports: readonly PublishedPort[]
   readonly watch: readonly WatchRule[]
+  /** Host folders and files that its containers see as they are. */
+  readonly binds: readonly BindMount[]
+  /** How it is reloaded and proven fresh, from devstack.yaml: `flask`, `react`, `nginx`; null where nothing is known. */
+  readonly preset: string | null
   readonly profiles: readonly string[]
   /** Compose restarts it (`always`, `unless-stopped`, `on-failure`). */
   readonly restarts: boolean
@@ -82,8 +86,33 @@ export interface WatchRule {
   readonly path: string
   /** Absolute path in the container; null for `rebuild` and `restart`. */
   readonly target: string | null
+  /** Patterns as in .dockerignore, relative to `path`. */
   readonly ignore: readonly string[]
+  /** Where not empty: only what matches one of these, relative to `path`. */
   readonly include: readonly string[]
+  /** Send what differs when a container starts, also where its image carries no Manifest. */
+  readonly initialSync: boolean
+  /** The command of `sync+exec`; null for the others. */
+  readonly exec: WatchCommand | null
+  /** Where the rule is written; null for a preset's. */
+  readonly at: SourcePosition | null
+}
+
+/** A command that runs in the container after files were delivered. */
+export interface WatchCommand {
+  readonly argv: readonly string[]
+  /** Null: the container's own. */
+  readonly user: string | null
+  readonly workdir: string | null
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** A folder or file of this machine in a container. */
+export interface BindMount {
+  /** Absolute path on the host. */
+  readonly source: string
+  /** Absolute path in the container. */
+  readonly target: string
 }
 
 /** What runs now, read from the engine by label, never from memory. */

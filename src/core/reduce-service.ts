@@ -1,6 +1,6 @@
 import type { Event } from './events.js'
 import type { Health } from './project.js'
-import type { Change, Phase, ServiceState } from './state.js'
+import type { Phase, ServiceState } from './state.js'
 
 /** The Events about single services. */
 export type ServiceEvent = Exclude<
@@ -19,19 +19,10 @@ export type ServiceEvent = Exclude<
       | 'stackStopped'
       | 'updateDecided'
       | 'filesChanged'
+      | 'approvalRequested'
+      | 'approvalEnded'
   }
 >
-
-export function deliveredChange(event: Extract<Event, { type: 'delivered' }>): Change {
-  return {
-    at: event.at,
-    batch: event.batch,
-    service: event.service,
-    files: [...event.written, ...event.deleted],
-    action: 'sync',
-    durationMs: event.durationMs,
-  }
-}
 
 /** The next state of one service that the Event is about. */
 export function reduceService(service: ServiceState, event: ServiceEvent): ServiceState {
@@ -82,7 +73,16 @@ export function reduceService(service: ServiceState, event: ServiceEvent): Servi
         logDropped: service.logDropped + event.dropped,
       }
     case 'delivered':
-      return { ...service, lastDelivery: deliveredChange(event) }
+    case 'commandRan':
+    case 'reloaded':
+    case 'updateFailed':
+      return service
+    case 'freshnessChanged': {
+      const { state, waitingFor, at } = event
+      return { ...service, freshness: { state, waitingFor, since: at } }
+    }
+    case 'serverKnown':
+      return { ...service, server: { name: event.server, reason: event.reason } }
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Event, ServiceSummary } from './events.js'
-import { deliveredChange, reduceService, type ServiceEvent } from './reduce-service.js'
+import { reduceService, type ServiceEvent } from './reduce-service.js'
+import { reduceUpdates } from './reduce-update.js'
 import { initialState, type ServiceState, type StackState } from './state.js'
 
-const CHANGES_KEPT = 50
 const WARNINGS_KEPT = 50
 
 /** The next state. Pure: replaying the Events of `--ui json` gives the same state. */
@@ -42,9 +42,17 @@ function apply(state: StackState, event: Event): StackState {
       return { ...state, phase: event.cancelled ? 'stopped' : 'failed' }
     case 'stackStopped':
       return stopped(state, event.services, event.removed)
-    case 'updateDecided':
     case 'filesChanged':
-      return state
+      return { ...state, noticed: { batch: event.batch, at: event.at, savedAt: event.savedAt } }
+    case 'updateDecided':
+      return { ...state, updates: reduceUpdates(state, event) }
+    case 'approvalRequested': {
+      const { type: _type, seq: _seq, at, ...approval } = event
+      const others = state.approvals.filter(({ id }) => id !== event.id)
+      return { ...state, approvals: [...others, { ...approval, since: at }] }
+    }
+    case 'approvalEnded':
+      return { ...state, approvals: state.approvals.filter(({ id }) => id !== event.id) }
     default:
       return reduceServices(state, event)
   }
@@ -96,7 +104,8 @@ function newService(summary: ServiceSummary): ServiceState {
     output: [],
     logLines: 0,
     logDropped: 0,
-    lastDelivery: null,
+    freshness: { state: 'unknown', waitingFor: 'it does not run', since: null },
+    server: null,
   }
 }
 
@@ -124,9 +133,16 @@ function reduceServices(state: StackState, event: ServiceEvent): StackState {
   const services = mapServices(state, (service) =>
     names.includes(service.name) ? reduceService(service, event) : service,
   )
-  if (event.type !== 'delivered') return { ...state, services }
-  const change = deliveredChange(event)
-  return { ...state, services, changes: [change, ...state.changes].slice(0, CHANGES_KEPT) }
+  switch (event.type) {
+    case 'delivered':
+    case 'commandRan':
+    case 'reloaded':
+    case 'updateFailed':
+    case 'freshnessChanged':
+      return { ...state, services, updates: reduceUpdates(state, event) }
+    default:
+      return { ...state, services }
+  }
 }
 
 function mapServices(

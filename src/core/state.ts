@@ -1,6 +1,17 @@
 import type { ErrorInfo } from './error.js'
-import type { Hold, ImageChosen, PortAssigned, Progress, ServiceSummary, StackReady } from './events.js'
-import type { EngineKind, Health } from './project.js'
+import type {
+  ApprovalRequested,
+  FreshnessState,
+  Hold,
+  ImageChosen,
+  PortAssigned,
+  Progress,
+  ServiceSummary,
+  StackReady,
+  UpdateFailed,
+  UpdateRule,
+} from './events.js'
+import type { EngineKind, Health, WatchAction } from './project.js'
 
 /** As `devstack.status/1` prints it. */
 export type Phase = 'pending' | 'building' | 'starting' | 'running' | 'completed' | 'stopped' | 'failed'
@@ -22,8 +33,12 @@ export interface StackState {
   readonly ready: StackReady | null
   readonly warnings: readonly { readonly message: string; readonly hint: string | null }[]
   readonly failure: ErrorInfo | null
-  /** The last fifty deliveries, newest first. */
-  readonly changes: readonly Change[]
+  /** The last fifty updates, newest first. */
+  readonly updates: readonly UpdateRecord[]
+  /** The last batch of changed files: an update that is decided for it begins there. */
+  readonly noticed: { readonly batch: number; readonly at: string; readonly savedAt: string | null } | null
+  /** What waits for a person. */
+  readonly approvals: readonly Approval[]
 }
 
 export interface ServiceState {
@@ -52,7 +67,18 @@ export interface ServiceState {
   readonly output: readonly string[]
   readonly logLines: number
   readonly logDropped: number
-  readonly lastDelivery: Change | null
+  readonly freshness: Freshness
+  /** Which program answers, where that is known. */
+  readonly server: { readonly name: string; readonly reason: string | null } | null
+}
+
+/** As `devstack.status/1` prints it, without `lastChange`, which {@link UpdateRecord} has. */
+export interface Freshness {
+  readonly state: FreshnessState
+  /** Null where it is live. */
+  readonly waitingFor: string | null
+  /** When it got so; null before anything is known. */
+  readonly since: string | null
 }
 
 export interface InstanceInfo {
@@ -62,15 +88,36 @@ export interface InstanceInfo {
   readonly health: Health
 }
 
-/** One delivery to a service. */
-export interface Change {
-  readonly at: string
+/** One update of one service, from the save to the running code. */
+export interface UpdateRecord {
   readonly batch: number
   readonly service: string
+  /** When the change was noticed. */
+  readonly noticedAt: string
+  /** Modification time of the newest file; null where all were deleted. */
+  readonly savedAt: string | null
+  readonly action: WatchAction
+  /** Absolute paths on the host. */
   readonly files: readonly string[]
-  readonly action: string
-  readonly durationMs: number
+  readonly reason: string
+  readonly rules: readonly UpdateRule[]
+  /** In order; each that was done once for each instance counts up. */
+  readonly steps: readonly UpdateStep[]
+  readonly outcome: 'running' | 'live' | 'failed'
+  readonly failure: Pick<UpdateFailed, 'step' | 'message' | 'place' | 'output' | 'waitsFor'> | null
 }
+
+export interface UpdateStep {
+  readonly name: 'delivered' | 'ran' | 'reloaded' | 'live'
+  readonly at: string
+  /** Its own time, or null for `live`. */
+  readonly durationMs: number | null
+  /** `2 files, 3.1 kB`, `app: 2 workers`. */
+  readonly detail: string
+}
+
+/** Something that waits for `devstack approve ID`. */
+export type Approval = Omit<ApprovalRequested, 'type'> & { readonly since: string }
 
 /** The state before the first Event. */
 export const initialState: StackState = {
@@ -86,5 +133,7 @@ export const initialState: StackState = {
   ready: null,
   warnings: [],
   failure: null,
-  changes: [],
+  updates: [],
+  noticed: null,
+  approvals: [],
 }

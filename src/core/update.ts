@@ -1,4 +1,4 @@
-import type { Service, WatchAction, WatchRule } from './project.js'
+import type { BindMount, Service, WatchAction, WatchRule } from './project.js'
 
 /** What one batch of changed files asks of one service. */
 export interface Update {
@@ -52,6 +52,28 @@ export function decide(services: readonly Service[], paths: readonly string[]): 
     const causes = matched.filter(({ rule }) => rule.action === action)
     return [{ service: service.name, action, files, reason: `${action}: ${causes[0]?.path ?? ''}` }]
   })
+}
+
+/**
+ * The bind mount through which the container sees the rule's own files already, at the rule's target. Nothing is delivered
+ * then: it would be written into the user's sources.
+ */
+export function mountedBy(service: Pick<Service, 'binds'>, rule: WatchRule): BindMount | null {
+  const { target } = rule
+  if (target === null) return null
+  return (
+    service.binds.find((bind) => within(bind.source, rule.path) && place(bind, rule.path) === trimSlash(target)) ??
+    null
+  )
+}
+
+function place(bind: BindMount, path: string): string {
+  const inside = path.slice(trimSlash(bind.source).length)
+  return trimSlash(trimSlash(bind.target) + inside)
+}
+
+function within(folder: string, path: string): boolean {
+  return path === folder || path.startsWith(`${trimSlash(folder)}/`)
 }
 
 /** The actions that put files into the container. */

@@ -9,6 +9,16 @@ export interface WatchEntry {
   readonly target?: string
   readonly ignore?: string | readonly string[] | null
   readonly include?: string | readonly string[] | null
+  readonly initial_sync?: boolean | null
+  readonly exec?: WatchExec | null
+}
+
+/** The command of `sync+exec`, in Compose's words and in devstack.yaml's. */
+export interface WatchExec {
+  readonly command?: string | readonly string[] | null
+  readonly user?: string | null
+  readonly working_dir?: string | null
+  readonly environment?: Readonly<Record<string, string | null>> | readonly string[] | null
 }
 
 /** Some rules and where they are written. */
@@ -94,6 +104,9 @@ function readRule(service: string, entry: WatchEntry, source: RuleSource, index:
       target: syncs ? resolvePath('/', target ?? '/') : null,
       ignore: toList(entry.ignore),
       include: toList(entry.include),
+      initialSync: entry.initial_sync === true,
+      exec: null,
+      at: whole,
     },
     at: whole,
   }

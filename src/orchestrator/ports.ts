@@ -46,18 +46,50 @@ export type EngineEvent =
   /** The engine does not answer any more. */
   | { readonly type: 'lost'; readonly cause: string }
 
-/** One change to deliver into an instance. */
+/** One change to deliver into an instance. Targets are absolute paths in the container. */
 export type FileChange =
   | {
       readonly type: 'write'
       /** Absolute path on the host, read when it is sent. */
       readonly source: string
-      /** Absolute path in the container. */
       readonly target: string
       /** Permission bits. */
       readonly mode: number
     }
+  /** A symbolic link with this text. */
+  | { readonly type: 'link'; readonly target: string; readonly to: string }
   | { readonly type: 'delete'; readonly target: string }
+
+/** What a delivery did. */
+export interface Delivery {
+  /** Of file contents. */
+  readonly bytes: number
+  /** Target -> sha256 of the bytes that were really sent (of `link:TO` for a link). */
+  readonly written: Readonly<Record<string, string>>
+  /** What could not be sent, and why: gone since, not readable. The rest is there. */
+  readonly failed: readonly { readonly target: string; readonly cause: string }[]
+}
+
+/** A process to run in an instance, without a terminal. */
+export interface InsideRequest {
+  readonly argv: readonly string[]
+  /** Null: the container's own. */
+  readonly user: string | null
+  readonly workdir: string | null
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** A process in an instance, with pipes. */
+export interface InsideProcess {
+  /** Its stdout, line by line, not sanitised; ends with the process. */
+  readonly lines: AsyncIterable<string>
+  /** Writes a line to its stdin. */
+  write(line: string): void
+  /** How it ended; null where the connection broke. */
+  readonly ended: Promise<{ readonly exitCode: number | null; readonly stderr: string }>
+  /** Closes its stdin and the connection. */
+  close(): void
+}
 
 export interface ApplyContext {
   readonly signal: AbortSignal
@@ -115,8 +147,20 @@ export interface Engine {
   observe(signal: AbortSignal): Promise<ObservedState>
   /** Carries out one operation of the last resolved project. Throws BUILD_FAILED, PULL_FAILED, OPERATION_FAILED, ... */
   apply(operation: Operation, context: ApplyContext): Promise<void>
-  /** Writes and deletes files in an instance; resolves when they are there. Returns the bytes sent. */
-  deliver(instance: Instance, changes: readonly FileChange[], signal: AbortSignal): Promise<number>
+  /**
+   * Writes and deletes files in an instance, running or not; resolves when they are there.
+   * @throws DevstackError DELIVERY_FAILED where nothing can be delivered there
+   */
+  deliver(instance: Instance, changes: readonly FileChange[], signal: AbortSignal): Promise<Delivery>
+  /** Starts a process in a running instance and keeps its pipes open. Rejects with EXEC_FAILED where it cannot be started. */
+  open(instance: Instance, request: InsideRequest, signal: AbortSignal): Promise<InsideProcess>
+  /** Runs a process in a running instance to its end; `output` are its sanitised lines, stdout and stderr. */
+  run(
+    instance: Instance,
+    request: InsideRequest,
+    output: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<number>
   /**
    * The Manifest of the image that an instance was created from: path in the container -> sha256 of what the build
    * context held, for the files that `sync` rules cover (their context path mapped to the rule's target).
@@ -132,36 +176,109 @@ export interface Engine {
   usage(instances: readonly string[], signal: AbortSignal): Promise<readonly InstanceUsage[]>
 }
 
-/** Absolute paths that changed, each once; whether a file was written or deleted is decided by stat when it is sent. */
-export type FileBatch = readonly string[]
-
-/** Watches host folders. */
-export interface FileWatcher {
-  /** Batches until aborted; the first change of a quiet time goes out at once. */
-  watch(
-    roots: readonly string[],
-    ignored: (path: string) => boolean,
-    signal: AbortSignal,
-  ): AsyncIterable<FileBatch>
+/** Paths that changed on the host. */
+export interface SourceBatch {
+  /** Absolute, each once; whether one was written or deleted is decided by stat when it is sent. */
+  readonly paths: readonly string[]
+  /** False for the leading edge of a burst: more may follow at once. */
+  readonly settled: boolean
 }
 
-/** A file on the host that a `sync` rule covers. */
+/** A file on the host that a rule covers. */
 export interface SourceFile {
   /** Absolute path on the host. */
   readonly source: string
-  /** Absolute path in the container. */
-  readonly target: string
+  /** Absolute path in the container; null where its rule delivers nothing: `restart`, `rebuild`, a bind mount. */
+  readonly target: string | null
+  /** Of the content; of `link:TO` for a symbolic link. */
   readonly sha256: string
   /** Permission bits. */
   readonly mode: number
+  /** Milliseconds since the epoch. */
+  readonly modifiedMs: number
+  /** The text of a symbolic link that stays within its rule's folder; null for a file. */
+  readonly link: string | null
 }
 
-/** Reads host files that rules cover, after `.dockerignore` and the rules' own ignores. */
-export interface SourceTree {
-  /** Every covered file of a service; with `paths` only those of these files that exist and are covered. */
-  scan(service: Service, paths: readonly string[] | null, signal: AbortSignal): Promise<readonly SourceFile[]>
-  /** True where a rule's ignores or the service's `.dockerignore` exclude the path. */
-  ignored(service: Service, path: string): boolean
+/** What the host has. */
+export interface SourceScan {
+  readonly files: readonly SourceFile[]
+  /** Of the paths that were asked for: those that a rule covers and that are not there. */
+  readonly gone: readonly string[]
+  /** What is there and cannot be delivered: a link out of the root, a device, an unreadable file, with the reason. */
+  readonly refused: readonly { readonly path: string; readonly reason: string }[]
+}
+
+/** The host's side of live update: one set of rules and ignores for watching, hashing and delivering. */
+export interface Sources {
+  /** Batches until aborted; the first change of a quiet time goes out at once. `warn`: polling took over, and why. */
+  watch(
+    services: readonly Service[],
+    warn: (message: string, hint: string | null) => void,
+    signal: AbortSignal,
+  ): AsyncIterable<SourceBatch>
+  /** Every covered file of a service; with `paths` only these files, and what is below those that are folders. */
+  scan(service: Service, paths: readonly string[] | null, signal: AbortSignal): Promise<SourceScan>
+  /** Looks by stat whether anything changed that was not told: paths that differ from what the last look or batch saw. */
+  recheck(service: Service, signal: AbortSignal): Promise<readonly string[]>
+}
+
+/** What was delivered to each instance, kept across sessions: target -> sha256; null: deleted; '': under way, content not known. */
+export interface DeliveryRecord {
+  read(instance: string): Promise<Readonly<Record<string, string | null>>>
+  /** On disk when it resolves. */
+  add(instance: string, entries: Readonly<Record<string, string | null>>): Promise<void>
+  /** Forgets every instance but these. */
+  keep(instances: readonly string[]): Promise<void>
+}
+
+/** What became of delivered files in a service's processes. */
+export type TakeUpResult =
+  /** Every process that can answer has them. */
+  | { readonly type: 'taken'; readonly what: string; readonly detail: string }
+  /** The last good process goes on; `file` is a path in the container. */
+  | {
+      readonly type: 'failed'
+      readonly message: string
+      readonly place: { readonly file: string; readonly line: number; readonly column: number | null } | null
+      readonly output: readonly string[]
+    }
+  /** Only a restart of the container takes them up. */
+  | { readonly type: 'restart'; readonly reason: string }
+  /** It cannot be told. */
+  | { readonly type: 'unproven'; readonly reason: string }
+
+/** What was put into an instance, by path in the container. */
+export interface DeliveredFiles {
+  readonly written: readonly string[]
+  readonly deleted: readonly string[]
+}
+
+/** Tells one instance's processes of delivered files and proves that they took them up. */
+export interface Reloader {
+  readonly server: { readonly name: string; readonly reason: string | null } | null
+  /** How the instance stood when it was attached to. */
+  readonly first: TakeUpResult
+  takeUp(files: DeliveredFiles, signal: AbortSignal): Promise<TakeUpResult>
+  close(): void
+}
+
+export interface AttachContext {
+  readonly engine: Pick<Engine, 'open' | 'run' | 'deliver'>
+  readonly service: Service
+  readonly instance: Instance
+  /** The processes changed by themselves: one died and was replaced, an open page reported an error. */
+  readonly changed: (result: TakeUpResult) => void
+}
+
+/** What devstack knows of one kind of service: `flask`, `react`, `nginx`. */
+export interface LivePreset {
+  /** Files of devstack's own that the container needs before it starts. */
+  support(service: Service): Promise<readonly Extract<FileChange, { type: 'write' }>[]>
+  /** Resolves once the instance's processes answer or have failed. */
+  attach(context: AttachContext, signal: AbortSignal): Promise<Reloader>
+  /** Something to offer after these files (paths in the container) were delivered: a migration. Never run unasked. */
+  offer(files: readonly string[]): { readonly text: string; readonly argv: readonly string[] } | null
 }
 
 /** Time, as the orchestrator sees it. */
