@@ -1,12 +1,15 @@
 import { cold } from './cold.ts'
+import { live } from './live/live.ts'
 import { nothing } from './nothing.ts'
 import { rest } from './rest.ts'
 import { startup } from './startup.ts'
 
-const all: Readonly<Record<string, () => Promise<void>>> = { startup, nothing, cold, rest }
-const wanted = process.argv.slice(2)
+const all: Readonly<Record<string, () => Promise<void>>> = { startup, nothing, cold, rest, ...live }
+const groups: Readonly<Record<string, readonly string[]>> = { live: Object.keys(live) }
+const wanted = process.argv.slice(2).flatMap((name) => groups[name] ?? [name])
 for (const name of wanted.length === 0 ? Object.keys(all) : wanted) {
   const bench = all[name]
-  if (bench === undefined) throw new Error(`no benchmark ${name}; there are: ${Object.keys(all).join(', ')}`)
+  if (bench === undefined)
+    throw new Error(`no benchmark ${name}; there are: live, ${Object.keys(all).join(', ')}`)
   await bench()
 }

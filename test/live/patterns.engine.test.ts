@@ -10,7 +10,7 @@ import { DELIVERED, makeSmallShop, type SmallShop } from './small-shop.js'
 // the program made beside it stays there.
 
 /** What is beside the edited files and is not delivered, or is the container's own. */
-const NOT_DELIVERED: readonly string[] = ['Dockerfile', '__pycache__']
+const NOT_DELIVERED: readonly string[] = ['.dockerignore', 'Dockerfile', '__pycache__']
 
 onEngine('a save', () => {
   let shop: SmallShop

@@ -13,6 +13,8 @@ const SMALL = `services:
   migrate: !reset {}
   postgres: !reset {}
   redis: !reset {}
+  web:
+    ports: ['127.0.0.1:\${WEB_PORT}:5173']
 `
 
 // Answers with a constant, so that one knows by the answer which source runs.
@@ -49,6 +51,8 @@ export interface Marked {
 export interface SmallShop {
   readonly place: Place
   readonly address: URL
+  /** Vite's own, without nginx. */
+  readonly webAddress: URL
   readonly files: Readonly<Record<keyof typeof EDITED, Marked>>
   /** What each service answers with of its edited file, or null where it does not answer. */
   readonly ask: Readonly<Record<keyof typeof EDITED, () => Promise<string | null>>>
@@ -57,13 +61,14 @@ export interface SmallShop {
 /** A copy of nginx, api and web with a project name and ports of its own; not brought up yet. */
 export async function makeSmallShop(name?: string): Promise<SmallShop> {
   const port = await freePort()
+  const webPort = await freePort()
   const place = await makePlace(
     {
       'compose/small.yaml': SMALL,
     },
     {
       copies: ['compose', 'fixtures'],
-      env: { NGINX_PORT: String(port) },
+      env: { NGINX_PORT: String(port), WEB_PORT: String(webPort) },
       ...(name === undefined ? {} : { name }),
     },
   )
@@ -88,7 +93,8 @@ services:
     ),
   }
   const address = new URL(`http://127.0.0.1:${String(port)}`)
-  return { place, address, files, ask: questions(address) }
+  const webAddress = new URL(`http://127.0.0.1:${String(webPort)}`)
+  return { place, address, webAddress, files, ask: questions(address) }
 }
 
 /** A mark as it stands in an answer of `web` or `nginx`. */
