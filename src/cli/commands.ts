@@ -38,6 +38,7 @@ export function addCommands(program: Command, wiring: Wiring): void {
     .option('--build', 'build images again also where nothing changed')
     .option('--profile <name>', 'a Compose profile; can be repeated', collect)
     .option('--free-ports', 'use a free port where a wanted one is taken, and keep it')
+    .option('--auto-apply', 'apply a saved compose file, .env, Dockerfile or devstack.yaml at once, unasked')
     .addHelpText(
       'after',
       examples('devstack up', 'devstack up --detach api', 'devstack up --ui json > events.ndjson'),

@@ -1,16 +1,11 @@
 import { formatPosition, never } from '../core/error.js'
 import type { ErrorInfo } from '../core/error.js'
 import type { Event } from '../core/events.js'
-import { deliveredText, fitText, progressText, readyText, verbOf, mainUrl } from '../core/select.js'
+import { fitText, progressText, readyText, verbOf, mainUrl } from '../core/select.js'
 import type { StackState } from '../core/state.js'
 import { formatDuration, sanitise } from '../core/text.js'
-
-/** One line before its prefix: whom it is about (null: the stack), what it says, how it looks. */
-export interface Note {
-  readonly service: string | null
-  readonly text: string
-  readonly look: 'plain' | 'log' | 'good' | 'bad' | 'warn' | 'quiet'
-}
+import { of, stack, type Note } from './note.js'
+import { liveNotes } from './plain-updates.js'
 
 type Of<T extends Event['type']> = Extract<Event, { readonly type: T }>
 
@@ -57,7 +52,6 @@ export function notesFor(
     case 'held':
       return held(event, before)
     case 'released':
-    case 'filesChanged':
       return []
     case 'stackReady':
       return ready(event, after)
@@ -73,23 +67,20 @@ export function notesFor(
       return healthChanged(event, before, after)
     case 'logged':
       return logged(event)
+    case 'filesChanged':
     case 'updateDecided':
-      return event.action === 'sync' && !verbose
-        ? []
-        : [of(event.service, `${event.action} for ${event.files.join(', ')}: ${event.reason}`)]
     case 'delivered':
-      return [delivered(event)]
+    case 'commandRan':
+    case 'reloaded':
+    case 'updateFailed':
+    case 'freshnessChanged':
+    case 'serverKnown':
+    case 'approvalRequested':
+    case 'approvalEnded':
+      return liveNotes(event, before, after, verbose)
     default:
       return never(event)
   }
-}
-
-function stack(text: string, look: Note['look'] = 'plain'): Note {
-  return { service: null, text, look }
-}
-
-function of(service: string, text: string, look: Note['look'] = 'plain'): Note {
-  return { service, text, look }
 }
 
 function about(
@@ -263,8 +254,4 @@ function logged(event: Of<'logged'>): readonly Note[] {
   const lost =
     event.dropped === 0 ? [] : [of(event.service, `(${String(event.dropped)} lines dropped)`, 'warn')]
   return [...lost, ...event.lines.map((line) => of(event.service, sanitise(line.text), 'log'))]
-}
-
-function delivered(event: Of<'delivered'>): Note {
-  return of(event.service, deliveredText(event), 'good')
 }

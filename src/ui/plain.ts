@@ -6,8 +6,8 @@ import { LineWriter } from './line-writer.js'
 import type { LineStream, Renderer } from './line-writer.js'
 import { paintFor, prefixStyle } from './paint.js'
 import type { Style } from './paint.js'
+import type { Note } from './note.js'
 import { notesFor } from './plain-lines.js'
-import type { Note } from './plain-lines.js'
 import type { Source } from './source.js'
 
 export interface PlainOptions {

@@ -1,7 +1,8 @@
 import { isReady } from '../../orchestrator/execute.js'
 import type { InstanceUsage } from '../../orchestrator/ports.js'
 import { fitText, serviceRows, summaryText } from '../../core/select.js'
-import type { ServiceState, StackState } from '../../core/state.js'
+import { freshOf, lastUpdate } from '../../core/select-update.js'
+import type { ServiceState, StackState, UpdateRecord, UpdateStep } from '../../core/state.js'
 import { formatBytes } from '../../core/text.js'
 import type { CommandContext } from '../commands.js'
 import { print, printJson } from '../io.js'
@@ -34,21 +35,27 @@ export async function printStatus(
   print(io, `${stack.name}  ${stack.engine}  ${session}  ${summaryOf(state)}`)
   const width = (io.stdout.columns ?? 100) - 60
   const rows = serviceRows(state, Date.now()).map((row) => {
-    const used = usageOf(state.services[row.name], usage)
+    const service = state.services[row.name]
+    const used = usageOf(service, usage)
+    const fresh = service === undefined ? null : freshOf(service, state.updates)
     return [
       `${row.glyph} ${row.name}`,
       fitText(row.text, Math.max(24, width)),
+      fresh === null ? '' : fitText(fresh.text, Math.max(34, width)),
       used.cpu === null ? '' : `${String(Math.round(used.cpu * 100))}%`,
       used.memoryBytes === null ? '' : formatBytes(used.memoryBytes),
-      originOf(state.services[row.name]),
+      originOf(service),
       row.address,
     ]
   })
-  for (const line of formatTable(['  SERVICE', 'STATE', 'CPU', 'MEMORY', 'IMAGE', 'ADDRESS'], rows))
+  for (const line of formatTable(['  SERVICE', 'STATE', 'FRESH', 'CPU', 'MEMORY', 'IMAGE', 'ADDRESS'], rows))
     print(io, line)
   for (const service of Object.values(state.services)) {
+    if (service.server !== null) print(io, `note: ${service.name}: ${serverText(service.server)}`)
     if (service.image?.reduced != null) print(io, `note: ${service.name}: ${service.image.reduced}`)
   }
+  for (const approval of state.approvals)
+    print(io, `waits for you: ${approval.text}; devstack approve ${approval.id}`)
   return Promise.resolve()
 }
 
@@ -58,6 +65,10 @@ function summaryOf(state: StackState): string {
   const services = Object.values(state.services)
   const ready = services.filter(isReady).length
   return ready === 0 ? 'not running' : `${String(ready)} of ${String(services.length)} ready`
+}
+
+function serverText({ name, reason }: NonNullable<ServiceState['server']>): string {
+  return `answered by ${name}${reason === null ? '' : ` (${reason})`}`
 }
 
 function originOf(service: ServiceState | undefined): string {
@@ -86,7 +97,8 @@ function statusJson(stack: StackRef, state: StackState, usage: readonly Instance
       name: service.name,
       phase: service.phase,
       health: service.health,
-      freshness: freshnessOf(service),
+      freshness: freshnessJson(service, state),
+      server: service.server,
       instances: Object.values(service.instances).map(({ id, restarts, startedAt }) => ({
         id,
         restarts,
@@ -103,15 +115,21 @@ function statusJson(stack: StackRef, state: StackState, usage: readonly Instance
   }
 }
 
-/** Deliveries are told; whether the process took them up is not proven yet, and is not claimed. */
-function freshnessOf(service: ServiceState): object {
-  const last = service.lastDelivery
+/** With the newest change; the steps of a change that is under way are null until they are done. */
+function freshnessJson(service: ServiceState, state: StackState): object {
+  const { state: word, waitingFor } = service.freshness
+  const last = lastUpdate(state.updates, service.name)
+  return { state: word, waitingFor, lastChange: last === null ? null : changeJson(last) }
+}
+
+function changeJson(update: UpdateRecord): object {
+  const at = (name: UpdateStep['name']): string | null =>
+    update.steps.findLast((step) => step.name === name)?.at ?? null
   return {
-    state: 'unknown',
-    waitingFor: null,
-    lastChange:
-      last === null
-        ? null
-        : { file: last.files[0] ?? null, seq: last.batch, savedAt: null, syncedAt: last.at, liveAt: null },
+    file: update.files[0] ?? null,
+    seq: update.batch,
+    savedAt: update.savedAt,
+    syncedAt: at('delivered'),
+    liveAt: at('live'),
   }
 }

@@ -15,6 +15,7 @@ export interface UpOptions {
   readonly build?: boolean
   readonly profile?: readonly string[]
   readonly freePorts?: boolean
+  readonly autoApply?: boolean
 }
 
 /** `devstack up`: starts or joins the session, asks it to bring the stack up, and shows what happens. */
@@ -37,6 +38,7 @@ export async function up(
     build: options.build === true,
     watch: options.watch,
     freePorts: options.freePorts === true,
+    autoApply: options.autoApply === true,
   }
   const shown = { ui, mode: options.detach === true ? 'detach' : 'up', intent } as const
   const lines = async (): Promise<number> => renderUntil(context, (await joining).client, shown)
