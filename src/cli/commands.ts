@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import type { GlobalOptions, Io } from './io.js'
 
 /** What every command gets. */
@@ -39,6 +39,12 @@ export function addCommands(program: Command, wiring: Wiring): void {
     .option('--profile <name>', 'a Compose profile; can be repeated', collect)
     .option('--free-ports', 'use a free port where a wanted one is taken, and keep it')
     .option('--auto-apply', 'apply a saved compose file, .env, Dockerfile or devstack.yaml at once, unasked')
+    .addOption(
+      new Option(
+        '--server <server>',
+        "what answers for Flask: devstack's reloader, or production's server",
+      ).choices(['reloader', 'production']),
+    )
     .addHelpText(
       'after',
       examples('devstack up', 'devstack up --detach api', 'devstack up --ui json > events.ndjson'),
@@ -62,12 +68,29 @@ export function addCommands(program: Command, wiring: Wiring): void {
 
   program
     .command('wait [services...]')
-    .description('block until services are healthy, or stopped')
+    .description('block until services are healthy, run the saved code, or are stopped')
     .option('--for <what>', 'healthy, fresh or stopped', 'healthy')
     .option('--timeout <time>', 'give up after: 60s, 5m', '60s')
     .option('--json', 'print what was awaited, and how long')
-    .addHelpText('after', examples('devstack wait api --timeout 2m', 'devstack wait --for stopped'))
+    .addHelpText('after', examples('devstack wait api --timeout 2m', 'devstack wait --for fresh api'))
     .action(run(async () => (await import('./commands/wait.js')).wait))
+
+  program
+    .command('why <service>')
+    .description('the last update: file, rule, action, the time of each step; what it waits for now')
+    .option('--last <updates>', 'tell so many updates', '1')
+    .option('--all', 'every update that is kept, in a line each')
+    .option('--json', 'print devstack.why/1')
+    .addHelpText('after', examples('devstack why api', 'devstack why web --last 3'))
+    .action(run(async () => (await import('./commands/why.js')).why))
+
+  program
+    .command('approve [hold]')
+    .description('let go what waits for you: a new plan, a mass delete, a migration; alone it lists them')
+    .option('--list', 'only list what waits')
+    .option('--json', 'one JSON object for each that waits')
+    .addHelpText('after', examples('devstack approve', 'devstack approve plan-1'))
+    .action(run(async () => (await import('./commands/approve.js')).approve))
 
   program
     .command('logs [services...]')

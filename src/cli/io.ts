@@ -7,6 +7,9 @@ export interface Io {
   readonly stderr: NodeJS.WriteStream
 }
 
+/** The reloader where it can stand in, or the image's own server as in production. */
+export type Server = 'reloader' | 'production'
+
 /** The flags that every verb takes. */
 export interface GlobalOptions {
   readonly config: string | null
@@ -16,6 +19,8 @@ export interface GlobalOptions {
   readonly verbose: boolean
   readonly yes: boolean
   readonly engine: 'compose' | 'kind' | null
+  /** Which program answers for a Flask service, of `up --server`; null: not asked for. */
+  readonly server: Server | null
 }
 
 /** One line on stdout. */

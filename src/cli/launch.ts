@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, openSync, readFileSync, truncateSync, statSync, closeSync } from 'node:fs'
+import { mkdirSync, openSync, readFileSync, truncateSync, statSync, closeSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { DevstackError } from '../core/error.js'
 import { connectSession, type SessionClient } from '../host/session/client.js'
 import { runSession } from './run-session.js'
+import type { Server } from './io.js'
 import type { StackRef } from './stack.js'
 import { build } from './version.js'
 
@@ -21,14 +22,17 @@ export interface Joined {
 
 const ENDING_TRIES = 20
 
-/** Joins the stack's session, or starts one as a process of its own and joins that. `fromStart`: hear a new one's first Events. */
+/**
+ * Joins the stack's session, or starts one as a process of its own and joins that. `fromStart`: hear a new one's first Events.
+ * `server`: where it is asked for, a session that was started with another one gives way.
+ */
 export async function ensureSession(
   stack: StackRef,
   env: Readonly<Record<string, string | undefined>>,
-  fromStart: boolean,
+  { fromStart, server }: { readonly fromStart: boolean; readonly server: Server | null },
 ): Promise<Joined> {
   for (let started = false, tries = 0; ; tries += 1) {
-    const client = await joinCurrent(stack, fromStart).catch((error: unknown) => {
+    const client = await joinCurrent(stack, fromStart, server).catch((error: unknown) => {
       // It was about to end as it was joined: the next look finds none.
       if (tries >= ENDING_TRIES) throw error
       ignoreLost(error)
@@ -45,7 +49,7 @@ export async function ensureSession(
     } else if (started) {
       throw lost(stack)
     } else {
-      await startSession(stack, env)
+      await startSession(stack, env, server)
       started = true
     }
   }
@@ -53,11 +57,17 @@ export async function ensureSession(
 
 /**
  * The session that runs, or null. One of a bundle that was replaced since cannot load its parts any more: it is ended, and
- * leaves the containers running.
+ * leaves the containers running. So is one with another server than the one that is asked for.
  */
-async function joinCurrent(stack: StackRef, fromStart = false): Promise<SessionClient | null> {
+async function joinCurrent(
+  stack: StackRef,
+  fromStart = false,
+  server: Server | null = null,
+): Promise<SessionClient | null> {
   const client = await connectSession(stack.socketPath, fromStart)
-  if (client === null || client.hello.build === build) return client
+  if (client === null) return null
+  const serves = server === null || !client.hello.lasting || server === servedBy(stack)
+  if (serves && client.hello.build === build) return client
   await client.send({ type: 'leave' }).catch(ignoreLost)
   await client.closed
   return null
@@ -135,8 +145,10 @@ function ignoreLost(error: unknown): void {
 async function startSession(
   stack: StackRef,
   env: Readonly<Record<string, string | undefined>>,
+  server: Server | null,
 ): Promise<void> {
   mkdirSync(stack.stateFolder, { recursive: true, mode: 0o700 })
+  writeFileSync(serverPath(stack), server ?? USUAL_SERVER, { mode: 0o600 })
   const log = openLog(logPath(stack))
   const entry = fileURLToPath(new URL('./session.js', import.meta.url))
   const child = spawn(process.execPath, [entry, '--stack', JSON.stringify(stack)], {
@@ -155,6 +167,21 @@ async function startSession(
   child.removeAllListeners()
   if (child.connected) child.disconnect()
   child.unref()
+}
+
+const USUAL_SERVER: Server = 'reloader'
+
+/** Which server the last session was started with. */
+function servedBy(stack: StackRef): string {
+  try {
+    return readFileSync(serverPath(stack), 'utf8')
+  } catch {
+    return USUAL_SERVER
+  }
+}
+
+function serverPath(stack: StackRef): string {
+  return join(stack.stateFolder, 'server')
 }
 
 function openLog(path: string): number {

@@ -75,6 +75,7 @@ function globalsOf(program: Command, io: Io): GlobalOptions {
     projectName: options.projectName ?? null,
     cwd: options.cwd ?? io.cwd,
     engine: options.engine ?? null,
+    server: null,
     color: options.color && (io.env['NO_COLOR'] ?? '') === '',
     verbose: options.verbose === true,
     yes: options.yes === true || io.env['CI'] === 'true',

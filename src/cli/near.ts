@@ -21,14 +21,22 @@ export function nearEvent(event: Event, cwd: string): Event {
     case 'operationFailed':
       return { ...event, error: nearError(event.error, cwd) }
     case 'warned':
+    case 'updateFailed':
       return { ...event, place: nearPosition(event.place, cwd) }
+    case 'updateDecided':
+      // Only where the rules are written: their paths tell the files by their shortest name.
+      return { ...event, rules: event.rules.map((rule) => ({ ...rule, at: nearPosition(rule.at, cwd) })) }
     default:
       return event
   }
 }
 
+/** An absolute path as seen from `cwd`, where that is shorter. */
+export function nearPath(path: string, cwd: string): string {
+  const seen = relative(cwd, path)
+  return seen !== '' && seen.length < path.length ? seen : path
+}
+
 function nearPosition(at: SourcePosition | null, cwd: string): SourcePosition | null {
-  if (at === null) return null
-  const file = relative(cwd, at.file)
-  return file.length < at.file.length ? { ...at, file } : at
+  return at === null ? null : { ...at, file: nearPath(at.file, cwd) }
 }

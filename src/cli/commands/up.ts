@@ -2,6 +2,7 @@ import { DevstackError, exitCodeOf } from '../../core/error.js'
 import type { Intent } from '../../core/intents.js'
 import type { SessionClient } from '../../host/session/client.js'
 import type { CommandContext } from '../commands.js'
+import type { Server } from '../io.js'
 import { createEarlySource, knownServices } from '../early-source.js'
 import { ensureSession, type Joined } from '../launch.js'
 import { chooseUi, preloadTerminal, renderUntil, type RenderOptions } from '../render.js'
@@ -16,20 +17,24 @@ export interface UpOptions {
   readonly profile?: readonly string[]
   readonly freePorts?: boolean
   readonly autoApply?: boolean
+  readonly server?: Server
 }
 
 /** `devstack up`: starts or joins the session, asks it to bring the stack up, and shows what happens. */
 export async function up(
-  context: CommandContext,
+  asked: CommandContext,
   services: readonly string[],
   options: UpOptions,
 ): Promise<number> {
+  const server = options.server ?? null
+  const context = { ...asked, globals: { ...asked.globals, server } }
   const ui = chooseUi(options.ui, context, options.detach === true)
   if (ui === 'tui') await preloadTerminal()
   const stack = await openStack(context)
   const elsewhere = await prepareMachine(context)
   if (elsewhere !== null) return elsewhere
-  const join = (): Promise<Joined> => ensureSession(stack, context.io.env, ui === 'json')
+  const join = (): Promise<Joined> =>
+    ensureSession(stack, context.io.env, { fromStart: ui === 'json', server })
   let joining = join()
   const intent: Intent = {
     type: 'up',
