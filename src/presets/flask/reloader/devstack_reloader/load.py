@@ -110,7 +110,8 @@ def _import_first(name: str, cli: Any) -> None:
 
 def _run_script(path: str, serve: ServeFromScript) -> None:
     """Runs a script as `__main__`; the call that would serve for ever is where this worker begins to serve."""
-    _intercept(serve)
+    with open(path, "rb") as file:
+        _intercept(serve, b"waitress" in file.read())
     module = types.ModuleType("__main__")
     module.__file__ = path
     module.__builtins__ = __builtins__  # type: ignore[attr-defined]
@@ -118,27 +119,32 @@ def _run_script(path: str, serve: ServeFromScript) -> None:
     exec(sources.code_of(path), module.__dict__)  # noqa: S102 - the application
 
 
-def _intercept(serve: ServeFromScript) -> None:
+def _intercept(serve: ServeFromScript, waitress_too: bool) -> None:
     from werkzeug import serving
 
     def run_simple(hostname: str, port: int, application: Any, **options: Any) -> None:
         serve(application, {"host": hostname, "port": port, **options})
 
     serving.run_simple = run_simple
-    waitress = sys.modules.get("waitress")
-    if waitress is None:
+    if waitress_too:
+        _intercept_waitress(serve)
+
+
+def _intercept_waitress(serve: ServeFromScript) -> None:
+    try:
+        waitress: Any = importlib.import_module("waitress")
+    except ImportError:
         return
 
-    def run_waitress(application: Any, **options: Any) -> None:
-        listen = str(options.get("listen", "")).rpartition(":")
+    def run(application: Any, **options: Any) -> None:
+        host, _, port = str(options.get("listen", "")).rpartition(":")
         serve(
             application,
             {
-                "host": options.get("host", listen[0] or "0.0.0.0"),
-                "port": int(options.get("port", listen[2] or 8080)),
+                "host": options.get("host", host or "0.0.0.0"),
+                "port": int(options.get("port", port or 8080)),
                 "threads": int(options.get("threads", 4)),
-                "access_log": False,
             },
         )
 
-    waitress.serve = run_waitress  # type: ignore[attr-defined]
+    waitress.serve = run

@@ -74,17 +74,17 @@ class Gate:
         by_descriptor = {one.socket.fileno(): one for one in self._listeners}
         for descriptor in [*by_descriptor, self._wake]:
             poller.register(descriptor, select.POLLIN)
-        while self._may_wait():
+        while True:
+            self._wait_until_open()
             for descriptor, _event in poller.poll():
                 if descriptor in by_descriptor:
                     self._accept(by_descriptor[descriptor])
 
-    def _may_wait(self) -> bool:
+    def _wait_until_open(self) -> None:
         with self._changed:
             while not self._open:
-                # An ended worker's threads stay here until the process ends.
+                # A stopped worker's threads stay here until the process ends.
                 self._changed.wait()
-        return True
 
     def _accept(self, listener: Listener) -> None:
         with self._changed:

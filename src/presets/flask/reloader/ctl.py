@@ -1,0 +1,103 @@
+"""Relays lines between stdin/stdout and the reloader's control socket.
+
+    python3 -B -S -E ctl.py [--wait SECONDS]
+
+Imports as little as it can: it is on the way of the first reload after a start.
+"""
+
+import os
+import select
+import socket
+import sys
+import time
+
+PAUSE = 0.01
+
+
+def folders():
+    """Where the server may have made its socket; see `folder_for_server` in devstack_reloader/control.py."""
+    named = os.environ.get("DEVSTACK_CONTROL_FOLDER")
+    return [named] if named else ["/.devstack/run", "/tmp/.devstack-%d" % os.getuid()]
+
+
+def connect(seconds):
+    """The connection, or the text of a refusal; waits for the server to be there."""
+    deadline = time.monotonic() + seconds
+    while True:
+        for folder in folders():
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                connection.connect(folder + "/flask.sock")
+                return connection, None
+            except OSError:
+                connection.close()
+            reason = refusal(folder + "/refused")
+            if reason is not None:
+                return None, reason
+        if time.monotonic() >= deadline:
+            raise SystemExit("no reloader answers in this container: waited %g s" % seconds)
+        time.sleep(PAUSE)
+
+
+def refusal(path):
+    """Why the original server runs, if the file is from the process that runs it now."""
+    try:
+        with open(path) as file:
+            text = file.read()
+    except OSError:
+        return None
+    import json
+
+    refused = json.loads(text)
+    try:
+        with open("/proc/%d/stat" % refused["pid"]) as file:
+            start = file.read().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
+    return refused["reason"] if start == refused["start"] else None
+
+
+def write(descriptor, data):
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def relay(connection):
+    """Both ways, until either ends."""
+    poller = select.poll()
+    poller.register(0, select.POLLIN)
+    poller.register(connection, select.POLLIN)
+    while True:
+        for descriptor, _event in poller.poll():
+            if descriptor == 0:
+                data = os.read(0, 65536)
+                if not data:
+                    return
+                connection.sendall(data)
+            else:
+                data = connection.recv(65536)
+                if not data:
+                    return
+                write(1, data)
+
+
+def main(arguments):
+    seconds = float(arguments[arguments.index("--wait") + 1]) if "--wait" in arguments else 30.0
+    connection, reason = connect(seconds)
+    if connection is None:
+        import json
+
+        hello = {"type": "hello", "protocol": 1, "server": "original", "reason": reason}
+        write(1, json.dumps(hello).encode() + b"\n")
+        # Stays as long as whoever asked, as it would with a server, so that both are handled alike.
+        while os.read(0, 65536):
+            pass
+        return
+    try:
+        relay(connection)
+    except OSError:
+        pass
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
