@@ -1,5 +1,6 @@
 import type { LivePreset } from '../orchestrator/ports.js'
 import { flaskLive } from './flask/live.js'
+import { nginxLive } from './nginx/live.js'
 
 /** devstack's own files for containers, as they are shipped. */
 export interface SupportFiles {
@@ -12,6 +13,8 @@ export function livePreset(name: string, files: SupportFiles): LivePreset | null
   switch (name) {
     case 'flask':
       return flaskLive(`${files.folder}/flask/reloader`)
+    case 'nginx':
+      return nginxLive
     default:
       return null
   }

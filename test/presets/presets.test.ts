@@ -70,7 +70,7 @@ test('the rules of a preset: sync the sources, restart for the tool, rebuild for
     'sync+restart /home/me/src/vite.config.ts -> /app/vite.config.ts',
     'rebuild /home/me/src/package.json',
   ])
-  expect(short('nginx')).toEqual(['sync+restart /home/me/src -> /app'])
+  expect(short('nginx')).toEqual(['sync /home/me/src -> /app'])
 })
 
 test('what is rebuilt or restarted for is not synced as well', () => {

@@ -2,12 +2,12 @@ import type { Preset, SourceView } from '../preset.js'
 
 const IMAGE = /(^|\/)nginx([:@]|$)/
 
-/** An nginx in front of the others: a changed configuration restarts it. */
+/** An nginx in front of the others: a changed configuration is tested, then reloaded. */
 export const nginx: Preset = {
   name: 'nginx',
   detect,
   rules: ({ folder, target }) => [
-    { action: 'sync+restart', path: folder, target, ignore: ['Dockerfile', '.dockerignore', '.git/'] },
+    { action: 'sync', path: folder, target, ignore: ['Dockerfile', '.dockerignore', '.git/'] },
   ],
 }
 
