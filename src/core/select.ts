@@ -1,5 +1,6 @@
 import { addressOf } from './address.js'
 import type { Delivered, Progress, StackReady } from './events.js'
+import { freshOf, type FreshText } from './select-update.js'
 import type { ServiceState, StackState } from './state.js'
 import { cells, cut, formatBytes, formatDuration, formatShort, sanitise } from './text.js'
 
@@ -21,6 +22,8 @@ export interface ServiceRow {
   readonly glyph: string
   readonly tone: Tone
   readonly text: StateText
+  /** Whether its code is live; null where nothing is watched, or nothing is known yet. */
+  readonly fresh: FreshText | null
   /** Of a build or a pull, 0 to 100; null where it is not known or nothing is built. */
   readonly percent: number | null
   /** Of the last `up`: from the start of its first instance to readiness, or until now. */
@@ -51,6 +54,7 @@ function serviceRow(service: ServiceState, state: StackState, now: number | null
     name: service.name,
     ...looks,
     text: stateText(service, state, now),
+    fresh: freshOf(service, state.updates),
     percent: service.phase === 'building' ? percentOf(service.operation?.progress ?? null) : null,
     elapsedMs: elapsedOf(service, now),
     ticking: service.phase === 'starting' && service.startedAt !== null,

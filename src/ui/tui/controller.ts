@@ -1,19 +1,18 @@
 import { DevstackError, never } from '../../core/error.js'
 import type { Event } from '../../core/events.js'
 import type { Intent } from '../../core/intents.js'
-import { deliveredText } from '../../core/select.js'
 import type { StackState } from '../../core/state.js'
 import type { Source } from '../source.js'
 import type { Outcome } from '../summary.js'
 import { commandFor } from './keymap.js'
 import type { Command, Mode } from './keymap.js'
-import { layoutFor } from './layout.js'
 import type { Size } from './layout.js'
 import { LogBook } from './log-ring.js'
 import { share } from './share.js'
 import { initialUi, reduceUi, select } from './ui-state.js'
 import type { UiContext, UiState } from './ui-state.js'
-import { computeView, focusOf, keyContext, urlToOpen } from './view.js'
+import { updateLog } from './update-log.js'
+import { computeView, keyContext, layoutOf, urlToOpen } from './view.js'
 import type { View, ViewInput } from './view.js'
 
 /** A frame at most so often, unless a key asks for one. */
@@ -107,6 +106,7 @@ export class Controller {
 
   private take(event: Event | null, state: StackState): void {
     if (this.over) return
+    const before = this.state
     this.state = state
     if (state.phase === 'ready') this.wasReady = true
     if (event === null) this.refill()
@@ -114,8 +114,8 @@ export class Controller {
       this.logs.add(event.service, event.lines)
       if (this.ui.selected !== null && event.service !== this.ui.selected) return
     }
-    if (event?.type === 'delivered')
-      this.logs.add(event.service, [{ at: event.at, stream: 'stdout', text: `↻ ${deliveredText(event)}` }])
+    if (event !== null)
+      for (const { service, lines } of updateLog(event, before, state)) this.logs.add(service, lines)
     this.autoSelect()
     this.follow(event, state)
     this.schedule()
@@ -167,6 +167,9 @@ export class Controller {
       case 'open':
         this.open()
         break
+      case 'approve':
+        this.approve()
+        break
       case 'detach':
         this.end('detached')
         break
@@ -184,6 +187,11 @@ export class Controller {
     this.notify(`opening ${url}`, false)
     const opened = async (): Promise<void> => this.options.onOpen(url)
     opened().catch((error: unknown) => this.complain(error))
+  }
+
+  private approve(): void {
+    const [first] = this.state.approvals
+    if (first !== undefined) this.ask({ type: 'approve', hold: first.id }, `approved: ${first.text}`)
   }
 
   private leave(): void {
@@ -254,7 +262,7 @@ export class Controller {
   private uiContext(): UiContext {
     const { ring } = this.input()
     const names = Object.keys(this.state.services)
-    const { pane } = layoutFor(this.size, names.length, focusOf(this.state, this.ui))
+    const { pane } = layoutOf(this.input())
     return { names, log: { first: ring?.first ?? 0, end: ring?.end ?? 0, height: Math.max(1, pane - 1) } }
   }
 

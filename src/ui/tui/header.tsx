@@ -1,6 +1,7 @@
 import { memo } from 'react'
 import { Line } from './line.js'
-import type { HeaderView, StatusView } from './view.js'
+import type { HeaderView } from './view.js'
+import type { ApprovalView, StatusView } from './view-status.js'
 
 /** ` devstack  shop  compose  http://127.0.0.1:8080      up 12 m`. */
 export const Header = memo(function Header({
@@ -34,4 +35,23 @@ export const Status = memo(function Status({
   readonly color: boolean
 }) {
   return <Line color={color} spans={[{ text: view.text, tone: view.tone, bold: view.tone === 'bad' }]} />
+})
+
+/** What waits for a person. */
+export const Approvals = memo(function Approvals({
+  view,
+  color,
+}: {
+  readonly view: ApprovalView
+  readonly color: boolean
+}) {
+  return (
+    <Line
+      color={color}
+      spans={[
+        { text: view.text, tone: 'warn' },
+        { text: view.keys, tone: 'accent', bold: true },
+      ]}
+    />
+  )
 })

@@ -12,6 +12,8 @@ export type Command =
   | { readonly do: 'pick'; readonly index: number }
   | { readonly do: 'intent'; readonly intent: (service: string) => Intent; readonly said: string }
   | { readonly do: 'open' }
+  /** Lets go the first of what waits for a person. */
+  | { readonly do: 'approve' }
   | { readonly do: 'detach' }
   /** The way out: cancels or stops; on the way out it forces. */
   | { readonly do: 'leave' }
@@ -25,6 +27,8 @@ export interface KeyContext {
   /** An `up` is under way and this terminal never saw the stack ready: the way out is to cancel it. */
   readonly cancels: boolean
   readonly warnings: number
+  /** How many wait for a person. */
+  readonly approvals: number
   readonly canOpen: boolean
 }
 
@@ -93,7 +97,10 @@ export const bindings: readonly Binding[] = [
   { keys: ['s'], shown: 's', label: 'stop', help: 'stop it', group: 'service', when: (context) => withService(context) && runs(context), command: asks('stop', 'stopping') },
   { keys: ['s'], shown: 's', label: 'start', help: 'start it', group: 'service', when: (context) => withService(context) && !runs(context), command: asks('start', 'starting') },
   { keys: ['b'], shown: 'b', label: 'rebuild', help: 'build it again', group: 'service', when: (context) => withService(context) && context.selected?.summary.built === true, command: asks('rebuild', 'building') },
-  { keys: ['w'], shown: 'w', label: 'warnings', help: 'what you should know', group: 'stack', when: ({ warnings }) => warnings > 0, command: ui('warnings') },
+  { keys: ['w'], shown: 'w', label: 'why', help: 'why it runs what it runs', group: 'service', when: ({ selected }) => selected?.summary.watched === true, command: ui('why') },
+  { keys: ['y'], shown: 'y', label: null, help: 'yes to what waits for you', group: 'stack', when: ({ approvals, ui }) => approvals > 0 && ui.leaving === null, command: { do: 'approve' } },
+  { keys: ['v'], shown: 'v', label: null, help: 'view what waits for you', group: 'stack', when: ({ approvals }) => approvals > 0, command: ui('approvals') },
+  { keys: ['!'], shown: '!', label: 'warnings', help: 'what you should know', group: 'stack', when: ({ warnings }) => warnings > 0, command: ui('warnings') },
   { keys: ['?', 'h'], shown: '?', label: 'help', help: 'this help', group: 'stack', when: always, command: ui('help') },
 ]
 

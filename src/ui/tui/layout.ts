@@ -8,6 +8,8 @@ export interface Size {
 export interface Layout {
   readonly header: number
   readonly status: number
+  /** What waits for a person. */
+  readonly approval: number
   readonly rules: boolean
   readonly columnHead: number
   readonly table: number
@@ -24,14 +26,20 @@ const PANE_ROWS = 14
 const SMALLEST_PANE = 5
 
 /** Splits the terminal. The last row stays free: a frame of full height scrolls some terminals. */
-export function layoutFor(size: Size, services: number, focus: 'services' | 'logs'): Layout {
+export function layoutFor(
+  size: Size,
+  services: number,
+  focus: 'services' | 'logs',
+  approves: boolean,
+): Layout {
   const rows = Math.max(0, size.rows - 1)
   const header = Math.min(1, rows)
   const footer = rows >= 3 ? 1 : 0
   const status = rows >= 4 ? 1 : 0
+  const approval = approves && rows >= 5 ? 1 : 0
   const rules = rows >= PANE_ROWS
-  const body = Math.max(0, rows - header - footer - status - (rules ? 2 : 0))
-  const common = { header, status, rules, footer, body }
+  const body = Math.max(0, rows - header - footer - status - approval - (rules ? 2 : 0))
+  const common = { header, status, approval, rules, footer, body }
   if (size.columns < PANE_COLUMNS || rows < PANE_ROWS) {
     if (focus === 'logs') return { ...common, columnHead: 0, table: 0, pane: body }
     const columnHead = services > 0 && body > services ? 1 : 0
@@ -50,6 +58,7 @@ export interface Columns {
   readonly number: boolean
   readonly name: number
   readonly state: number
+  readonly fresh: number
   readonly address: number
   readonly time: number
   readonly timeline: number
@@ -57,12 +66,19 @@ export interface Columns {
 
 /** Cells that the state needs so that it says something. */
 const SHORTEST_STATE = 13
+/** `reloading`. */
+const SHORTEST_FRESH = 9
 const LONGEST_STATE = 56
 
-/** `address`: the widest one, 0 where none is wanted now. `troubled`: a state has more to say than usual. */
+/** `address`, `fresh`: the widest one, 0 where none is wanted now. `troubled`: a state has more to say than usual. */
 export function columnsFor(
   size: Size,
-  wants: { readonly name: number; readonly address: number; readonly troubled: boolean },
+  wants: {
+    readonly name: number
+    readonly address: number
+    readonly fresh: number
+    readonly troubled: boolean
+  },
 ): Columns {
   const number = size.columns >= PANE_COLUMNS
   const name = Math.min(wants.name, number ? 24 : 14, Math.max(4, Math.floor(size.columns * 0.4)))
@@ -72,12 +88,16 @@ export function columnsFor(
     room -= width + 1
     return width
   }
+  // Where sources are watched, whether their code runs is more than how long the start took.
+  const lasting = wants.fresh === 0 ? 0 : take(wants.address, SHORTEST_STATE + SHORTEST_FRESH + 1)
+  const freshRoom = Math.max(SHORTEST_FRESH, room - SHORTEST_STATE - 1)
+  const fresh = take(Math.min(wants.fresh, freshRoom), SHORTEST_STATE - 1)
   const time = take(size.columns >= 50 ? 8 : 0, SHORTEST_STATE)
-  const address = take(wants.address, SHORTEST_STATE)
+  const address = lasting > 0 ? lasting : take(wants.address, SHORTEST_STATE)
   const wide = Math.min(60, Math.floor(size.columns * 0.27))
   const timeline = take(number ? wide : 0, wants.troubled ? 40 : SHORTEST_STATE)
   // What a wide terminal has to spare gives the timeline a finer scale.
   const spare = timeline === 0 ? 0 : Math.max(0, room - LONGEST_STATE)
   const state = Math.max(0, room - spare)
-  return { number, name, address, time, timeline: Math.min(100, timeline + spare), state }
+  return { number, name, address, fresh, time, timeline: Math.min(100, timeline + spare), state }
 }

@@ -3,7 +3,7 @@ import { memo } from 'react'
 import { cells, cut } from '../../core/text.js'
 import { Line, Rule } from './line.js'
 import type { Span } from './line.js'
-import type { OverlayView } from './view.js'
+import type { OverlayView } from './view-overlay.js'
 import type { PaneLine, PaneView } from './view-pane.js'
 
 const TextLine = memo(function TextLine({

@@ -1,6 +1,6 @@
 import { Box } from 'ink'
 import { Footer } from './footer.js'
-import { Header, Status } from './header.js'
+import { Approvals, Header, Status } from './header.js'
 import { Rule } from './line.js'
 import { Overlay, Pane } from './pane.js'
 import { Table } from './table.js'
@@ -8,13 +8,14 @@ import type { View } from './view.js'
 
 /** A whole frame: a pure function of the view, never larger than the terminal less its last row. */
 export function Screen({ view }: { readonly view: View }) {
-  const { size, color, header, status, table, pane, overlay, footer } = view
+  const { size, color, header, status, approval, table, pane, overlay, footer } = view
   const { columns } = size
   if (size.rows < 2 || columns < 1) return null
   return (
     <Box flexDirection="column" width={columns} height={size.rows - 1} overflow="hidden">
       {header === null ? null : <Header view={header} color={color} />}
       {status === null ? null : <Status view={status} color={color} />}
+      {approval === null ? null : <Approvals view={approval} color={color} />}
       {view.rules && overlay === null ? <Rule columns={columns} color={color} right={more(view)} /> : null}
       {overlay === null ? null : <Overlay view={overlay} columns={columns} color={color} />}
       {table === null ? null : <Table view={table} color={color} />}

@@ -15,6 +15,7 @@ const Row = memo(function Row({ row, color }: { readonly row: RowView; readonly 
         { text: row.glyph, tone: row.tone },
         { text: ` ${row.name} `, bold: row.selected },
         { text: row.state, tone: row.tone },
+        { text: row.fresh === '' ? '' : ` ${row.fresh}`, tone: row.freshTone },
         { text: row.address === '' ? '' : ` ${row.address}` },
         { text: row.time === '' ? '' : ` ${row.time}`, dim: true },
         { text: row.bar === '' ? '' : ` ${row.bar}`, tone: row.barTone },

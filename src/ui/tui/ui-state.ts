@@ -10,7 +10,9 @@ export interface UiState {
   /** The user chose: the UI moves the selection no more by itself. */
   readonly chosen: boolean
   readonly focus: 'services' | 'logs'
-  readonly overlay: 'help' | 'warnings' | null
+  readonly overlay: 'help' | 'warnings' | 'approvals' | null
+  /** What is told of the selected service beside the table. */
+  readonly pane: 'logs' | 'why'
   /** Null: the log follows. `top`: number of the first line shown; `end`: where the log ended when it was paused. */
   readonly paused: { readonly top: number; readonly end: number } | null
   /** Cells that the log is moved sideways. */
@@ -24,6 +26,7 @@ export const initialUi: UiState = {
   chosen: false,
   focus: 'services',
   overlay: null,
+  pane: 'logs',
   paused: null,
   offset: 0,
   leaving: null,
@@ -48,6 +51,8 @@ export type UiAction =
   | 'back'
   | 'help'
   | 'warnings'
+  | 'approvals'
+  | 'why'
 
 /** What a move needs to know about what is on the screen. */
 export interface UiContext {
@@ -86,15 +91,19 @@ export function reduceUi(ui: UiState, action: UiAction, context: UiContext): UiS
     case 'all':
       return select(ui, null)
     case 'focusLogs':
-      return { ...ui, focus: 'logs' }
+      return { ...ui, focus: 'logs', pane: 'logs' }
     case 'back':
-      return ui.overlay === null
-        ? { ...ui, focus: 'services', paused: null, offset: 0 }
-        : { ...ui, overlay: null }
+      if (ui.overlay !== null) return { ...ui, overlay: null }
+      if (ui.pane !== 'logs') return { ...ui, pane: 'logs' }
+      return { ...ui, focus: 'services', paused: null, offset: 0 }
     case 'help':
       return { ...ui, overlay: ui.overlay === 'help' ? null : 'help' }
     case 'warnings':
       return { ...ui, overlay: ui.overlay === 'warnings' ? null : 'warnings' }
+    case 'approvals':
+      return { ...ui, overlay: ui.overlay === 'approvals' ? null : 'approvals' }
+    case 'why':
+      return { ...ui, overlay: null, pane: ui.pane === 'why' ? 'logs' : 'why' }
     default:
       return never(action)
   }

@@ -1,6 +1,7 @@
 import { formatError } from '../../core/error.js'
 import type { ServiceState, StackState } from '../../core/state.js'
 import { cells, cut, pad, windowOf, wrap } from '../../core/text.js'
+import { whyLines } from '../why.js'
 import type { LogEntry, LogRing } from './log-ring.js'
 import type { Layout, Size } from './layout.js'
 import type { UiState } from './ui-state.js'
@@ -39,6 +40,14 @@ export function paneView(
   const height = layout.pane - 1
   const service = ui.selected === null ? null : (state.services[ui.selected] ?? null)
   const active = ui.focus === 'logs'
+  if (ui.pane === 'why' && service !== null)
+    return {
+      ...whyPane(state, service, size, height),
+      right: 'esc closes',
+      rightTone: 'quiet',
+      active,
+      height,
+    }
   const failure = failureLines(state, service, size, height)
   if (failure !== null) return { ...failure, right: '', rightTone: 'quiet', active, height }
   if (service !== null && service.output.length > 0 && (ring === null || ring.end === 0))
@@ -64,6 +73,24 @@ function failureLines(
       })
       .slice(0, height),
   }
+}
+
+const WHY_UPDATES = 10
+
+/** Why the service runs the code that it runs; paths as seen from the project's folder. */
+function whyPane(
+  state: StackState,
+  service: ServiceState,
+  size: Size,
+  height: number,
+): Pick<PaneView, 'title' | 'about' | 'lines'> {
+  const folder = `${state.folder}/`
+  const near = (path: string): string => (path.startsWith(folder) ? path.slice(folder.length) : path)
+  const tones = { head: 'plain', plain: 'plain', bad: 'bad', warn: 'warn', quiet: 'quiet' } as const
+  const lines = whyLines(state, service, WHY_UPDATES, near).flatMap(({ text, look }) =>
+    wrap(` ${text}`, size.columns).map((part): PaneLine => ({ time: '', text: part, tone: tones[look] })),
+  )
+  return { title: service.name, about: 'why', lines: lines.slice(0, height) }
 }
 
 function outputLines(

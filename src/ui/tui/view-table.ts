@@ -26,6 +26,8 @@ export interface RowView {
   readonly tone: Tone
   readonly name: string
   readonly state: string
+  readonly fresh: string
+  readonly freshTone: Tone
   readonly address: string
   readonly time: string
   readonly bar: string
@@ -80,8 +82,27 @@ function columnsOf(rows: readonly ServiceRow[], state: StackState, size: Size, w
   return columnsFor(size, {
     name: Math.max(7, ...rows.map((row) => cells(row.name))),
     address: settled ? Math.max(0, ...rows.map((row) => row.address.length)) : 0,
+    fresh: settled ? Math.max(0, ...rows.map(freshWidth)) : 0,
     troubled: settled && rows.some((row) => row.tone === 'bad'),
   })
+}
+
+/** `live, 123 ms`: the column keeps its width from save to save. */
+const USUAL_FRESH = 12
+const LONGEST_FRESH = 46
+
+function freshWidth({ fresh }: ServiceRow): number {
+  if (fresh === null) return 0
+  const whole = fresh.tone === 'good' || fresh.tone === 'busy' ? 0 : cells(fitText(fresh.text, LONGEST_FRESH))
+  return Math.max(USUAL_FRESH, whole)
+}
+
+/** Where there is no room for more, the word alone. */
+function freshCell({ fresh }: ServiceRow, width: number): string {
+  if (width === 0) return ''
+  if (fresh === null) return ' '.repeat(width)
+  const word = (/^\w+/u.exec(fresh.text.head) ?? [''])[0]
+  return pad(width < USUAL_FRESH ? word : fitText(fresh.text, width), width)
 }
 
 function headOf(columns: Columns): string {
@@ -89,8 +110,8 @@ function headOf(columns: Columns): string {
     width === 0 ? '' : ` ${pad(title, width, align)}`
   const left = columns.number ? '     ' : '   '
   return (
-    `${left}${pad('SERVICE', columns.name)}${cell('STATE', columns.state)}${cell('ADDRESS', columns.address)}` +
-    `${cell('TIME', columns.time, 'right')}${cell('TIMELINE', columns.timeline)}`
+    `${left}${pad('SERVICE', columns.name)}${cell('STATE', columns.state)}${cell('FRESH', columns.fresh)}` +
+    `${cell('ADDRESS', columns.address)}${cell('TIME', columns.time, 'right')}${cell('TIMELINE', columns.timeline)}`
   )
 }
 
@@ -121,6 +142,8 @@ function rowOf(
     tone: row.tone,
     name: pad(row.name, columns.name),
     state: pad(fitText(text, columns.state), columns.state),
+    fresh: freshCell(row, columns.fresh),
+    freshTone: row.fresh?.tone ?? 'quiet',
     address: columns.address === 0 ? '' : pad(row.address, columns.address),
     time: pad(timeOf(row), columns.time, 'right'),
     bar: drawn,

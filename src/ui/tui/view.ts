@@ -1,15 +1,18 @@
-import { fitText, readyCount, serviceRows, summaryText, mainUrl, urlOf } from '../../core/select.js'
-import type { Tone } from '../../core/select.js'
+import { mainUrl, urlOf } from '../../core/select.js'
 import type { StackState } from '../../core/state.js'
-import { cells, cut, formatDuration, formatUptime, wrap } from '../../core/text.js'
-import { footerItems, helpGroups } from './keymap.js'
+import { cells, cut, formatDuration, formatUptime } from '../../core/text.js'
+import { footerItems } from './keymap.js'
 import type { FooterItem, KeyContext, Mode } from './keymap.js'
 import { layoutFor } from './layout.js'
-import type { Size } from './layout.js'
+import type { Layout, Size } from './layout.js'
 import type { LogRing } from './log-ring.js'
 import type { UiState } from './ui-state.js'
+import { overlayView } from './view-overlay.js'
+import type { OverlayView } from './view-overlay.js'
 import { paneView } from './view-pane.js'
-import type { PaneLine, PaneView } from './view-pane.js'
+import type { PaneView } from './view-pane.js'
+import { approvalView, statusView } from './view-status.js'
+import type { ApprovalView, StatusView } from './view-status.js'
 import { tableView } from './view-table.js'
 import type { TableView } from './view-table.js'
 
@@ -20,6 +23,7 @@ export interface View {
   readonly rules: boolean
   readonly header: HeaderView | null
   readonly status: StatusView | null
+  readonly approval: ApprovalView | null
   readonly table: TableView | null
   readonly pane: PaneView | null
   readonly overlay: OverlayView | null
@@ -32,18 +36,6 @@ export interface HeaderView {
   readonly url: string
   readonly gap: number
   readonly right: string
-}
-
-export interface StatusView {
-  readonly text: string
-  readonly tone: Tone
-}
-
-/** Covers table and pane. */
-export interface OverlayView {
-  readonly title: string
-  readonly lines: readonly PaneLine[]
-  readonly height: number
 }
 
 export interface FooterView {
@@ -69,15 +61,16 @@ export interface ViewInput {
 /** The view, and in how many milliseconds something in it changes by time alone (null: never). Pure. */
 export function computeView(input: ViewInput): { readonly view: View; readonly tickMs: number | null } {
   const { state, ui, size, now } = input
-  const layout = layoutFor(size, Object.keys(state.services).length, focusOf(state, ui))
+  const layout = layoutOf(input)
   const { table, tickMs } = tableView(input, layout)
-  const overlay = overlayView(input, layout.body)
+  const overlay = overlayView(input, keyContext(input), layout.body)
   const view: View = {
     size,
     color: input.color,
     rules: layout.rules,
     header: layout.header === 0 ? null : headerView(input),
     status: layout.status === 0 ? null : statusView(input),
+    approval: layout.approval === 0 ? null : approvalView(input),
     table: overlay === null ? table : null,
     pane: overlay === null ? paneView(state, ui, size, layout, input.ring) : null,
     overlay,
@@ -86,8 +79,15 @@ export function computeView(input: ViewInput): { readonly view: View; readonly t
   return { view, tickMs: tickMs ?? minuteTick(state, now) }
 }
 
-/** Where only one pane fits, what went wrong is shown without being asked for. */
-export function focusOf(state: StackState, ui: UiState): UiState['focus'] {
+/** How the terminal is split now. */
+export function layoutOf({ state, ui, size }: Pick<ViewInput, 'state' | 'ui' | 'size'>): Layout {
+  const services = Object.keys(state.services).length
+  return layoutFor(size, services, focusOf(state, ui), state.approvals.length > 0)
+}
+
+/** Where only one pane fits, what was asked for or went wrong is shown. */
+function focusOf(state: StackState, ui: UiState): UiState['focus'] {
+  if (ui.pane === 'why' && ui.selected !== null) return 'logs'
   return state.failure !== null && state.phase === 'failed' && !ui.chosen ? 'logs' : ui.focus
 }
 
@@ -101,6 +101,7 @@ export function keyContext({ state, ui, mode, wasReady }: ViewInput): KeyContext
     selected,
     cancels: (state.phase === 'comingUp' || state.phase === 'idle') && !wasReady,
     warnings: state.warnings.length,
+    approvals: state.approvals.length,
     canOpen: urlToOpen(state, ui) !== null,
   }
 }
@@ -147,97 +148,6 @@ function timeText({ state, now }: ViewInput): string {
   if (since !== null) return `${alert}up ${formatUptime(now - since)}`
   if (state.phase !== 'comingUp' || state.upSince === null) return alert.trimEnd()
   return `${alert}coming up ${formatDuration(now - Date.parse(state.upSince))}`
-}
-
-function statusView(input: ViewInput): StatusView {
-  const { text, tone } = statusText(input)
-  return { text: cut(` ${text}`, input.size.columns), tone }
-}
-
-function statusText({ state, ui }: ViewInput): StatusView {
-  if (ui.leaving === 'cancelling')
-    return { text: 'cancelling: stops what this run started; ^C again forces', tone: 'warn' }
-  if (ui.leaving === 'stopping')
-    return { text: 'stopping the services; volumes are kept; ^C again forces', tone: 'warn' }
-  if (ui.leaving === 'forcing')
-    return { text: 'killing the services; ^C once more leaves at once', tone: 'warn' }
-  const bad = serviceRows(state, null).filter((row) => row.tone === 'bad')
-  if (bad.length > 0 && state.phase !== 'stopped' && state.phase !== 'ended') {
-    const told = bad.map((row) => `${row.name} ${fitText(row.text, 200)}`).join('; ')
-    return { text: state.phase === 'failed' ? `not ready: ${told}` : told, tone: 'bad' }
-  }
-  const tones: Readonly<Record<StackState['phase'], Tone>> = {
-    idle: 'busy',
-    comingUp: 'busy',
-    ready: 'good',
-    failed: 'bad',
-    stopped: 'quiet',
-    ended: 'quiet',
-  }
-  return { text: `${summaryText(state)}${blockerText(state)}`, tone: tones[state.phase] }
-}
-
-/** What everybody waits for: the services that hold others and are under way themselves. */
-function blockerText(state: StackState): string {
-  if (state.phase !== 'comingUp' || readyCount(state).of === 0) return ''
-  const services = Object.values(state.services)
-  const held = new Map<string, number>()
-  for (const name of services.flatMap((service) => service.hold?.on ?? []))
-    held.set(name, (held.get(name) ?? 0) + 1)
-  const blockers = services.filter((service) => held.has(service.name) && service.hold === null)
-  const [first] = blockers.sort((a, b) => (held.get(b.name) ?? 0) - (held.get(a.name) ?? 0))
-  if (first === undefined) return ''
-  return `; ${String(held.get(first.name))} wait for ${first.name}`
-}
-
-function overlayView(input: ViewInput, height: number): OverlayView | null {
-  const { ui, state, size } = input
-  if (ui.overlay === null || height <= 0) return null
-  const line = (text: string, tone: PaneLine['tone']): PaneLine => ({
-    time: '',
-    text: cut(text, size.columns),
-    tone,
-  })
-  if (ui.overlay === 'warnings') {
-    const lines = state.warnings.flatMap(({ message, hint }) => [
-      ...wrap(` ! ${message}`, size.columns).map((part) => line(part, 'warn')),
-      ...(hint === null ? [] : wrap(`   try: ${hint}`, size.columns).map((part) => line(part, 'plain'))),
-    ])
-    return { title: 'warnings', lines: lines.slice(0, height - 1), height }
-  }
-  return { title: 'keys', lines: helpLines(input, height - 1), height }
-}
-
-/** In two columns where the terminal is wide and the groups do not fit below each other. */
-function helpLines(input: ViewInput, height: number): readonly PaneLine[] {
-  const blocks = helpGroups(keyContext(input)).map((group) => [
-    { text: ` ${group.title}`, tone: 'warn' as const },
-    ...group.lines.map(({ keys, help }) => ({
-      text: `   ${keys.padEnd(10)} ${help}`,
-      tone: 'plain' as const,
-    })),
-  ])
-  const [first = [], ...others] = blocks
-  const rest = others.flat()
-  const total = first.length + rest.length
-  const width = Math.floor(input.size.columns / 2)
-  const sideBySide = total > height && width >= 40
-  const empty = { text: '', tone: 'plain' as const }
-  const lines = sideBySide
-    ? Array.from({ length: Math.max(first.length, rest.length) }, (_, index) => {
-        const [left, right] = [first[index] ?? empty, rest[index] ?? empty]
-        const gap = ' '.repeat(Math.max(1, width - cells(cut(left.text, width - 1))))
-        return {
-          text: `${cut(left.text, width - 1)}${gap}${right.text}`,
-          tone: left.tone === 'warn' ? left.tone : 'plain',
-        }
-      })
-    : [...first, ...rest]
-  return lines.slice(0, height).map(({ text, tone }): PaneLine => ({
-    time: '',
-    text: cut(text, input.size.columns),
-    tone: tone === 'warn' ? 'warn' : 'plain',
-  }))
 }
 
 function footerView(input: ViewInput): FooterView {
