@@ -62,16 +62,19 @@ class Crew:
         self.loop.watch(nursery.channel, lambda: self._hear_nursery(nursery))
         return nursery
 
-    def new_member(self, nursery: Nursery, generation: int, scout: bool) -> Member:
+    def new_member(self, nursery: Nursery, generation: int, scout: bool, spare: bool = False) -> Member:
         self._count += 1
         sockets = [(address.protocol, sock.fileno()) for address, sock in self.open.values()]
-        member = nursery.fork(self._count, generation, scout, self.folder, sockets)
+        member = nursery.fork(self._count, generation, scout, self.folder, sockets, spare)
         self.loop.watch(member.channel, lambda: self._hear_member(member))
         return member
 
     def retire(self, nursery: Nursery) -> None:
         """Its workers are its children and end with it, so it stays until the last of them is gone."""
         nursery.retired = True
+        for member in nursery.members.values():
+            if member.is_spare:
+                member.kill()
         self._end_if_empty(nursery)
 
     def stop(self, member: Member) -> None:

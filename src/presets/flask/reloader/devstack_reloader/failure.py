@@ -1,14 +1,16 @@
 """What is said of an application that does not load."""
 
+import importlib
 import os
 import sys
 import traceback
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterable, List, Optional
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set
 
 from . import sources
 
 _OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_IMPORT_MODULE = importlib.__file__
 _LONGEST_TRACEBACK = 200
 
 
@@ -18,9 +20,8 @@ class LoadError(Exception):
 
 def describe(error: BaseException) -> Dict[str, Any]:
     """Message, place and traceback; the place is the application's own line where there is one."""
-    frames = _frames(error.__traceback__)
-    where = _syntax_place(error) or _last_own(frames)
-    lines = traceback.format_exception(type(error), error, _without_ours(error.__traceback__))
+    where = _syntax_place(error) or _last_own(_frames(error.__traceback__))
+    lines = [line for one in reversed(_printed_chain(error)) for line in one]
     text = "".join(lines).rstrip("\n").split("\n")
     if len(text) > _LONGEST_TRACEBACK:
         text = [*text[: _LONGEST_TRACEBACK // 2], "  ...", *text[-_LONGEST_TRACEBACK // 2 :]]
@@ -30,6 +31,28 @@ def describe(error: BaseException) -> Dict[str, Any]:
     return {"message": summary, **where, "traceback": text}
 
 
+def _printed_chain(error: BaseException) -> List[List[str]]:
+    """The newest first. Without the frames of this program and of Python's import, which say nothing of the application."""
+    printed: List[List[str]] = []
+    one: Optional[BaseException] = error
+    seen: Set[int] = set()
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        frames = _frames(one.__traceback__)
+        head = ["Traceback (most recent call last):\n", *traceback.format_list(frames)] if frames else []
+        printed.append([*head, *traceback.format_exception_only(type(one), one)])
+        cause, context = one.__cause__, one.__context__
+        if cause is not None:
+            one = cause
+            printed.append(["\nThe above exception was the direct cause of the following exception:\n\n"])
+        elif context is not None and not one.__suppress_context__:
+            one = context
+            printed.append(["\nDuring handling of the above exception, another exception occurred:\n\n"])
+        else:
+            one = None
+    return printed
+
+
 def _syntax_place(error: BaseException) -> Optional[Dict[str, Any]]:
     if not isinstance(error, SyntaxError) or not error.filename:
         return None
@@ -37,7 +60,11 @@ def _syntax_place(error: BaseException) -> Optional[Dict[str, Any]]:
 
 
 def _frames(trace: Optional[TracebackType]) -> List[Any]:
-    return [frame for frame in traceback.extract_tb(trace) if not sources.is_below(frame.filename, _OWN_FOLDER)]
+    return [frame for frame in traceback.extract_tb(trace) if not _is_machinery(frame.filename)]
+
+
+def _is_machinery(name: str) -> bool:
+    return name.startswith("<frozen importlib") or name == _IMPORT_MODULE or sources.is_below(name, _OWN_FOLDER)
 
 
 def _last_own(frames: List[Any]) -> Dict[str, Any]:
@@ -46,16 +73,6 @@ def _last_own(frames: List[Any]) -> Dict[str, Any]:
     if last is None:
         return {"file": None, "line": None, "column": None}
     return {"file": last.filename, "line": last.lineno, "column": None}
-
-
-def _without_ours(trace: Optional[TracebackType]) -> Optional[TracebackType]:
-    """The reader's own frames come first, and say nothing of the application."""
-    while trace is not None:
-        name = trace.tb_frame.f_code.co_filename
-        if not sources.is_below(name, _OWN_FOLDER) and not name.startswith("<frozen importlib"):
-            return trace
-        trace = trace.tb_next
-    return None
 
 
 def chain(error: Optional[BaseException]) -> List[BaseException]:

@@ -23,6 +23,7 @@ class Member:
         self.scout = scout
         self.pid = 0
         self.born = time.monotonic()
+        self.is_spare = False  # waits for the next reload
         self.is_ready = False
         self.stopped = False
         self.gone = False
@@ -50,6 +51,7 @@ class Nursery:
         self.is_warm = False
         self.retired = False
         self.warm_count = 0
+        self.knows_pages = False
         self.channel, theirs = Channel.pair()
         self.pid = self._spawn(target, theirs)
         theirs.close()
@@ -74,17 +76,19 @@ class Nursery:
     def send(self, what: str, descriptors: Optional[List[int]] = None, **more: Any) -> bool:
         return self.channel.send({"do": what, **more}, descriptors)
 
-    def fork(self, number: int, generation: int, scout: bool, folder: str, listeners: List[Tuple[str, int]]) -> Member:
+    def fork(self, number: int, generation: int, scout: bool, folder: str, listeners: List[Tuple[str, int]], spare: bool) -> Member:
         ours, theirs = Channel.pair()
         order: Message = {
             "worker": number,
             "scout": scout,
+            "spare": spare,
             "folder": folder,
             "protocols": [protocol for protocol, _ in listeners],
         }
         self.send("fork", [theirs.fileno(), *(descriptor for _, descriptor in listeners)], **order)
         theirs.close()
         member = self.members[number] = Member(number, self, ours, generation, scout)
+        member.is_spare = spare
         return member
 
     def by_pid(self, pid: int) -> Optional[Member]:

@@ -90,6 +90,11 @@ class Supervisor:
 
     def _fork_first(self) -> None:
         assert self.load and self.nursery
+        spare = next((one for one in self.nursery.members.values() if one.is_spare and not one.gone), None)
+        if spare and spare.pid and not spare.unwanted and spare.send("load"):
+            spare.is_spare, spare.generation, spare.born = False, self.load.generation, time.monotonic()
+            self.load.first, self.load.forked = spare, time.monotonic()
+            return
         self.load.first = self.crew.new_member(self.nursery, self.load.generation, not self.nursery.is_warm)
 
     def _stop_before_loading(self, load: Load) -> None:
@@ -104,7 +109,7 @@ class Supervisor:
         if load and member is load.first:
             load.ready = time.monotonic()
             load.import_ms = message["ms"]
-            others = [one for one in self.crew.members() if one is not load.first and not one.stopped]
+            others = [one for one in self.crew.members() if not (one is load.first or one.stopped or one.is_spare)]
             load.leaving = [one for one in others if one.is_ready]
             for one in others:
                 # Who is still importing older code has taken no request yet.
@@ -139,7 +144,7 @@ class Supervisor:
         if load.quiet or (changed and self.generation > 1):
             self.control.tell(self._status("changed"))
         self._fresh = {}
-        load.first.send("about")
+        load.first.send("about", pages=bool(self.nursery and self.nursery.is_warm and not self.nursery.knows_pages))
         self._fill()
         self._next()
 
@@ -284,13 +289,25 @@ class Supervisor:
         if member.scout:
             self._modules, self._left_out = modules, set(fresh.get("culprits", []))
             self._warm()
-        elif self.nursery and self.nursery.is_warm:
+        elif self.nursery and self.nursery.is_warm and member.nursery is self.nursery:
+            if fresh.get("pages"):
+                self.nursery.knows_pages = True
+                for part in in_parts(fresh["pages"]):
+                    self.nursery.send("pages", ranges=part)
             for part in in_parts(sorted(self.known.files)):
                 self.nursery.send("compile", files=part)
             new = [one for one in modules if one not in self._left_out and one not in self._modules]
             if new:
                 self._modules = [*self._modules, *new]
                 self._warm()
+            self._keep_spare()
+
+    def _keep_spare(self) -> None:
+        """One worker that only has to import, for the next reload."""
+        assert self.nursery
+        if self.load or self.ending or any(one.is_spare for one in self.nursery.members.values()):
+            return
+        self.crew.new_member(self.nursery, -1, False, spare=True)
 
     # Warming
 

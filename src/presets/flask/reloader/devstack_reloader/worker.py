@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from . import debug, failure, http_protocol, lifeline, load, sources, templates, uwsgi_protocol, warm
+from . import debug, failure, http_protocol, lifeline, load, pages, sources, templates, uwsgi_protocol, warm
 from .channel import Channel, in_parts
 from .serve import Gate, Listener
 from .target import Target
@@ -26,6 +26,7 @@ class Worker:
         self.listeners = _listeners(order["protocols"], descriptors)
         self.watch = warm.ImportWatch() if order["scout"] and warm.can_watch() else None
         self.inherited = set(sys.modules)
+        self.memory = pages.mappings() if order["spare"] or not order["scout"] else []
         self.began = time.monotonic()
         self.gate: Optional[Gate] = None
         self.threads = target.threads
@@ -167,9 +168,12 @@ class Worker:
             loaded = [name for name in message["files"] if name in files]
             self.channel.send({"is": "loaded", "turn": message["turn"], "files": loaded})
         elif what == "about":
-            self._tell_about()
+            self._tell_about(message["pages"])
 
-    def _tell_about(self) -> None:
+    def _tell_about(self, with_pages: bool) -> None:
+        own = pages.own_pages(self.memory) if with_pages else []
+        for part in in_parts(own):
+            self.channel.send({"is": "about", "pages": part})
         modules = [name for name in warm.third_party() if self.watch or name not in self.inherited]
         culprits = sorted(self.watch.culprits) if self.watch else []
         app = sources.app_modules()
@@ -222,6 +226,13 @@ def start(target: Target, channel: Channel, order: Dict[str, Any], descriptors: 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     lifeline.die_with_parent(parent)
-    Worker(target, channel, order, descriptors).run()
+    made = Worker(target, channel, order, descriptors)
+    if order["spare"]:
+        pages.take(order["pages"])
+        message, _ = channel.receive()
+        if message is None:
+            os._exit(0)
+        made.began = time.monotonic()
+    made.run()
 
 

@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import sys
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from . import lifeline, listeners, load, sources, warm, worker
 from .channel import Channel
@@ -27,6 +27,8 @@ class Zygote:
         self.children: Set[int] = set()
         self._to_compile: List[str] = []
         self._pipe: List[int] = []
+        self._pages: List[str] = []
+        self._held_back: List[Tuple[Dict[str, Any], List[int]]] = []
 
     def main(self) -> None:
         prepare(self.target)
@@ -45,9 +47,11 @@ class Zygote:
         poller.register(woken, select.POLLIN)
         while True:
             # Compiling ahead is done one file at a time, whenever nothing else is wanted.
-            ready = poller.poll(0 if self._to_compile else None)
+            ready = poller.poll(0 if self._to_compile or self._held_back else None)
             if not ready and self._to_compile:
                 sources.keep_code([self._to_compile.pop()])
+            if not self._to_compile and self._held_back:
+                self._fork(*self._held_back.pop())
             for descriptor, _event in ready:
                 if descriptor == woken:
                     self._drain(woken)
@@ -76,8 +80,13 @@ class Zygote:
         if message is None:
             return False
         what = message["do"]
-        if what == "fork":
+        if what == "fork" and message["spare"]:
+            # It shall have the newest code too.
+            self._held_back.append((message, descriptors))
+        elif what == "fork":
             self._fork(message, descriptors)
+        elif what == "pages":
+            self._pages += message["ranges"]
         elif what == "warm":
             self._warm(message["modules"], set(message["left_out"]))
         elif what == "app folder":
@@ -102,7 +111,7 @@ class Zygote:
                 for descriptor in self._pipe:
                     os.close(descriptor)
                 control = Channel(socket.socket(fileno=descriptors[0]))
-                worker.start(self.target, control, order, descriptors[1:], own)
+                worker.start(self.target, control, {**order, "pages": self._pages}, descriptors[1:], own)
             finally:
                 os._exit(1)
         for descriptor in descriptors:
