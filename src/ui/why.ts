@@ -29,7 +29,7 @@ export function whyLines(
       .filter((approval) => approval.service === null || approval.service === service.name)
       .map((approval) => line(`  waits for you: ${approval.text}; devstack approve ${approval.id}`, 'warn')),
     ...updates.flatMap((update, index) => [
-      ...(index === 0 ? [] : [line(`  ${dayTime(update.noticedAt)}`, 'quiet')]),
+      ...(index === 0 ? [] : [line(`  before, at ${dayTime(update.noticedAt)}:`, 'quiet')]),
       ...updateLines(update, near),
     ]),
   ]
@@ -66,8 +66,9 @@ function headLines(
   }
   const fresh = freshOf(service, state.updates)
   const text = fresh === null ? 'not known yet' : fitText(fresh.text, ROOM)
+  const told = last?.failure?.waitsFor === freshness.waitingFor
   const waits =
-    freshness.waitingFor === null || text.includes(freshness.waitingFor)
+    freshness.waitingFor === null || told || text.includes(freshness.waitingFor)
       ? []
       : [line(`  waits for: ${freshness.waitingFor}`, 'warn')]
   const look = freshness.state === 'stale' ? 'bad' : 'head'
@@ -138,7 +139,7 @@ function becauseLines(update: UpdateRecord, near: Near): readonly WhyLine[] {
       : update.files.filter((file) => file === rule.path || file.startsWith(rule.path.replace(/\/?$/u, '/')))
   const meanwhile = update.batch === 0 ? ['changed while nobody watched or the container was not there'] : []
   const asked =
-    update.action === 'sync' || files[0] === undefined
+    update.action === 'sync' || update.files.length < 2 || files[0] === undefined
       ? []
       : [`${update.action} because of ${near(files[0])}`]
   const known = update.reason === '' || update.files.some((file) => update.reason.includes(file))
@@ -161,12 +162,20 @@ function stepText(step: UpdateStep, since: (at: string) => string): string {
   return `${step.name} ${since(step.at)}${about === '' ? '' : ` (${about})`}`
 }
 
+const FAILED_STEPS: Readonly<Record<NonNullable<UpdateRecord['failure']>['step'], string>> = {
+  deliver: 'deliver',
+  exec: 'run its command',
+  reload: 'reload',
+  restart: 'restart',
+  rebuild: 'rebuild',
+}
+
 function failureLines(update: UpdateRecord, near: Near): readonly WhyLine[] {
   const { failure } = update
   if (failure === null) return []
   const place = failure.place === null ? '' : `, ${placeText(failure.place, near)}`
   return [
-    line(`  failed to ${failure.step}: ${failure.message}${place}`, 'bad'),
+    line(`  failed to ${FAILED_STEPS[failure.step]}: ${failure.message}${place}`, 'bad'),
     ...failure.output.map((text) => line(`    > ${text}`, 'plain')),
     ...(failure.waitsFor === '' ? [] : [line(`  waits for: ${failure.waitsFor}`, 'warn')]),
   ]

@@ -3,8 +3,9 @@ import { renderToString } from 'ink'
 import { createElement } from 'react'
 import stripAnsi from 'strip-ansi'
 import { describe, expect, test } from 'vitest'
-import type { Health } from '../../src/core/project.js'
-import type { Phase, ServiceState, StackState } from '../../src/core/state.js'
+import type { FreshnessState } from '../../src/core/events.js'
+import type { Health, WatchAction } from '../../src/core/project.js'
+import type { Phase, ServiceState, StackState, UpdateRecord, UpdateStep } from '../../src/core/state.js'
 import { cells } from '../../src/core/text.js'
 import { LogRing } from '../../src/ui/tui/log-ring.js'
 import { Screen } from '../../src/ui/tui/screen.js'
@@ -14,15 +15,22 @@ import type { UiState } from '../../src/ui/tui/ui-state.js'
 import { computeView } from '../../src/ui/tui/view.js'
 import type { ViewInput } from '../../src/ui/tui/view.js'
 import {
+  API_RULE,
   begin,
   BEGIN,
   brokenBuild,
   building,
   busy,
   crashed,
+  fresh,
+  held,
   ready,
+  rebuilding,
+  saved,
+  stale,
   starting,
   StorySource,
+  syncing,
 } from '../ui/story.js'
 
 type Tell = (source: StorySource) => StorySource
@@ -126,6 +134,15 @@ const FRAMES: Readonly<Record<string, readonly [Tell, Partial<ViewInput>?]>> = {
   warnings: [warned, on({ overlay: 'warnings' })],
   notice: [ready, on({ selected: 'api', notice: { text: 'restarting api', bad: false } })],
   attached: [ready, { mode: 'attach' }],
+  fresh: [fresh],
+  syncing: [syncing],
+  live: [saved, on({ selected: 'api' })],
+  stale: [stale, on({ selected: 'api' })],
+  why: [saved, on({ selected: 'api', pane: 'why' })],
+  'why-stale': [stale, on({ selected: 'api', pane: 'why' })],
+  rebuilding: [rebuilding, on({ selected: 'api', pane: 'why' })],
+  held: [held],
+  'held-view': [held, on({ overlay: 'approvals' })],
 }
 
 describe.each(SIZES)('$columns columns', (size) => {
@@ -172,6 +189,16 @@ function spokenOf(source: StorySource, later: number): readonly string[] {
   const { view } = computeView({ ...inputOf((story) => story), state, now: source.now() + later })
   return spokenView(state, view, null).lines
 }
+
+test('a screen reader is told whether saved code runs, not how long it took, and what waits for a person', () => {
+  const source = held(new StorySource())
+  expect(spokenOf(source, 0)).toContain('api: healthy, live')
+  expect(spokenOf(source, 0)).toContain('waits for you: compose.yaml changed: recreate api; y is yes')
+  expect(spokenOf(stale(new StorySource()), 0)).toContain(
+    'api: healthy, stale: SyntaxError: invalid syntax shop/app.py:3',
+  )
+  expect(spokenOf(syncing(new StorySource()), 0)).toContain('api: healthy')
+})
 
 test('colour never is the only sign: without it every state has its own glyph or word', () => {
   const frame = frameOf(inputOf(crashed))
@@ -242,6 +269,51 @@ const service = fc.record({
   cause: fc.option(text),
   output: fc.array(text, { maxLength: 4 }),
   logDropped: fc.nat(100_000),
+  freshness: fc.record({
+    state: fc.constantFrom<FreshnessState>('live', 'pending', 'syncing', 'reloading', 'stale', 'unknown'),
+    waitingFor: fc.option(text),
+    since: moment,
+  }),
+  instances: fc.constantFrom({}, { x: { id: 'x', startedAt: '', restarts: 0, health: 'none' as const } }),
+})
+
+const update = fc.record({
+  batch: fc.nat(99),
+  service: name,
+  noticedAt: fc.constant(new Date(BEGIN).toISOString()),
+  savedAt: moment,
+  action: fc.constantFrom<WatchAction>('sync', 'sync+restart', 'sync+exec', 'restart', 'rebuild'),
+  files: fc.array(text, { maxLength: 8 }),
+  reason: text,
+  rules: fc.constant([API_RULE]),
+  steps: fc.array(
+    fc.record({
+      name: fc.constantFrom<UpdateStep['name']>('delivered', 'ran', 'reloaded', 'live'),
+      at: fc.constant(new Date(BEGIN + 31).toISOString()),
+      durationMs: fc.option(fc.nat(90_000)),
+      detail: text,
+    }),
+    { maxLength: 4 },
+  ),
+  outcome: fc.constantFrom<UpdateRecord['outcome']>('running', 'live', 'failed'),
+  failure: fc.option(
+    fc.record({
+      step: fc.constant('reload' as const),
+      message: text,
+      place: fc.option(fc.record({ file: text, line: fc.nat(999), column: fc.nat(99) })),
+      output: fc.array(text, { maxLength: 4 }),
+      waitsFor: text,
+    }),
+  ),
+})
+
+const approval = fc.record({
+  id: text,
+  kind: fc.constantFrom('plan' as const, 'delete' as const, 'migration' as const),
+  service: fc.option(name),
+  text,
+  detail: fc.array(text, { maxLength: 4 }),
+  since: fc.constant(''),
 })
 
 const stack: fc.Arbitrary<StackState> = fc
@@ -261,10 +333,15 @@ const stack: fc.Arbitrary<StackState> = fc
         problems: fc.constant([]),
       }),
     ),
+    updates: fc.array(update, { maxLength: 4 }),
+    approvals: fc.array(approval, { maxLength: 3 }),
     path: fc.array(fc.record({ service: name, durationMs: fc.nat(90_000) }), { maxLength: 6 }),
   })
   .map(({ services, path, ...about }) => {
     const known = new StorySource().getState()
+    // Half of the updates are of a service that is there.
+    const names = Object.keys(services)
+    const updates = about.updates.map((one, index) => ({ ...one, service: names[index] ?? one.service }))
     const full = Object.entries(services).map(([key, some]): [string, ServiceState] => [
       key,
       serviceOf(key, some),
@@ -279,6 +356,7 @@ const stack: fc.Arbitrary<StackState> = fc
     return {
       ...known,
       ...about,
+      updates,
       services: Object.fromEntries(full),
       ready: about.phase === 'ready' ? wasReady : null,
     }
@@ -297,6 +375,8 @@ type Some = Pick<
   | 'cause'
   | 'output'
   | 'logDropped'
+  | 'freshness'
+  | 'instances'
 >
 
 function serviceOf(key: string, some: Some): ServiceState {
@@ -307,16 +387,17 @@ function serviceOf(key: string, some: Some): ServiceState {
     dependsOn: [],
     ports: [],
     built: true,
-    watched: false,
+    watched: true,
   }
-  return { name: key, summary, image: null, instances: {}, logLines: 0, lastDelivery: null, ...some }
+  return { name: key, summary, image: null, logLines: 0, server: null, ...some }
 }
 
 test('property: no frame exceeds its size, whatever the state and the terminal', () => {
   const size = fc.record({ columns: fc.integer({ min: 1, max: 220 }), rows: fc.integer({ min: 1, max: 60 }) })
   const ui = fc.record({
     focus: fc.constantFrom<UiState['focus']>('services', 'logs'),
-    overlay: fc.constantFrom<UiState['overlay']>(null, null, 'help', 'warnings'),
+    overlay: fc.constantFrom<UiState['overlay']>(null, null, 'help', 'warnings', 'approvals'),
+    pane: fc.constantFrom<UiState['pane']>('logs', 'why'),
     offset: fc.nat(300),
     leaving: fc.constantFrom<UiState['leaving']>(null, 'cancelling', 'stopping', 'forcing'),
     notice: fc.option(fc.record({ text, bad: fc.boolean() })),

@@ -3,7 +3,21 @@ import { DevstackError } from '../../src/core/error.js'
 import { Controller } from '../../src/ui/tui/controller.js'
 import type { ControllerOptions } from '../../src/ui/tui/controller.js'
 import { LogRing } from '../../src/ui/tui/log-ring.js'
-import { BEGIN, begin, busy, crashed, ready, starting, StorySource } from './story.js'
+import {
+  BEGIN,
+  begin,
+  busy,
+  crashed,
+  deliver,
+  fresh,
+  held,
+  ready,
+  refuse,
+  saved,
+  starting,
+  StorySource,
+  takeUp,
+} from './story.js'
 
 beforeEach(() => {
   vi.useFakeTimers({ now: BEGIN })
@@ -56,7 +70,7 @@ describe('publishes', () => {
     controller.key('1')
     const before = frames()
     source.log('api', ['not the selected service'])
-    source.emit({ type: 'filesChanged', batch: 1, files: ['a'] })
+    source.emit({ type: 'filesChanged', batch: 1, files: ['a'], savedAt: null })
     vi.advanceTimersByTime(5000)
     expect(frames()).toBe(before)
   })
@@ -164,12 +178,32 @@ describe('logs', () => {
     expect(controller.getView().pane?.lines.map((line) => line.text)).toEqual([' after the hole'])
   })
 
-  test('a delivery is seen among the lines of its service', () => {
-    const { source, controller } = open(ready)
-    const what = { written: ['src/App.jsx'], deleted: [], bytes: 10, durationMs: 6 }
-    source.emit({ type: 'delivered', batch: 1, service: 'web', instance: 'web-1', ...what })
+  test('a save that is live is seen once among the lines of its service', () => {
+    const { source, controller } = open(fresh)
+    controller.key('2')
+    takeUp(deliver(source))
     vi.advanceTimersByTime(200)
-    expect(controller.getView().pane?.lines.at(-1)?.text).toBe(' ↻ delivered src/App.jsx in 6 ms')
+    const lines = controller.getView().pane?.lines.map((line) => line.text) ?? []
+    expect(lines.filter((line) => line.includes('↻'))).toEqual([' ↻ live in 31 ms: shop/app.py'])
+  })
+
+  test('a save that does not run is seen with its place in the project and what it printed', () => {
+    const { source, controller } = open(fresh)
+    controller.key('2')
+    refuse(deliver(source))
+    vi.advanceTimersByTime(200)
+    expect(controller.getView().pane?.lines.map((line) => line.text)).toEqual([
+      ' ✗ error: SyntaxError: invalid syntax',
+      '     at api/src/shop/app.py:3:7',
+      '     >   File "/app/shop/app.py", line 3',
+      '     >     def broken(:',
+      '     >                ^',
+      '     waits for a save that mends it',
+    ])
+    expect(controller.getView().status).toMatchObject({
+      text: ' api stale: SyntaxError: invalid syntax  shop/app.py:3',
+      tone: 'bad',
+    })
   })
 
   test('the ring keeps its size and its numbers', () => {
@@ -180,6 +214,58 @@ describe('logs', () => {
     ring.push(['4', '5', '6'].map(entry))
     expect([ring.first, ring.end]).toEqual([4, 7])
     expect(ring.slice(0, 6).map(({ line }) => line.text)).toEqual(['4', '5'])
+  })
+})
+
+describe('what waits for a person', () => {
+  test('y approves the first; the bar goes when nothing waits any more', () => {
+    const { source, controller } = open(held)
+    expect(controller.getView().approval?.text).toContain('compose.yaml changed: recreate api')
+    controller.key('y')
+    expect(source.sent).toEqual([{ type: 'approve', hold: 'plan-2' }])
+    source.emit({ type: 'approvalEnded', id: 'plan-2', outcome: 'approved', reason: 'asked for' })
+    vi.advanceTimersByTime(200)
+    expect(controller.getView().approval).toMatchObject({
+      keys: expect.stringContaining('[y] delete') as string,
+    })
+    source.emit({ type: 'approvalEnded', id: 'delete-web', outcome: 'withdrawn', reason: 'they are back' })
+    vi.advanceTimersByTime(200)
+    expect(controller.getView().approval).toBeNull()
+  })
+
+  test('v shows all of it, and esc closes it', () => {
+    const { controller } = open(held)
+    controller.key('v')
+    expect(controller.getView().overlay?.lines.map((line) => line.text)).toContain('   src/App.jsx')
+    controller.key('escape')
+    expect(controller.getView().overlay).toBeNull()
+  })
+})
+
+describe('why', () => {
+  test('w tells of the selected service; another selection is told of too; w or esc is back at the log', () => {
+    const { controller } = open(saved)
+    controller.key('w')
+    expect(controller.getView().pane?.about).toBe('logs')
+    controller.key('down')
+    controller.key('down')
+    controller.key('w')
+    expect(controller.getView().pane).toMatchObject({ title: 'api', about: 'why' })
+    controller.key('down')
+    expect(controller.getView().pane).toMatchObject({ title: 'web', about: 'why' })
+    controller.key('escape')
+    expect(controller.getView().pane?.about).toBe('logs')
+    controller.key('w')
+    controller.key('w')
+    expect(controller.getView().pane?.about).toBe('logs')
+  })
+
+  test('where only one pane fits, w shows it', () => {
+    const { controller } = open(saved, { size: { columns: 40, rows: 20 } })
+    controller.key('down')
+    controller.key('down')
+    controller.key('w')
+    expect(controller.getView().pane).toMatchObject({ title: 'api', about: 'why' })
   })
 })
 

@@ -14,6 +14,7 @@ const up: KeyContext = {
   selected: api,
   cancels: false,
   warnings: 0,
+  approvals: 0,
   canOpen: true,
 }
 const comingUp: KeyContext = { ...up, phase: 'comingUp', cancels: true, canOpen: false, selected: null }
@@ -32,23 +33,23 @@ describe('footer', () => {
     [
       'ready',
       up,
-      '↑↓ select  0 all  enter logs  o open  q stop all  d detach  r restart  s stop  b rebuild  ? help',
+      '↑↓ select  0 all  enter logs  o open  q stop all  d detach  w why  r restart  s stop  b rebuild  ? help',
     ],
     [
       'in the logs',
       onLogs,
-      '↑↓ scroll  0 all  esc services  f pause  o open  q stop all  d detach  r restart  s stop  b rebuild  ? help',
+      '↑↓ scroll  0 all  esc services  f pause  o open  q stop all  d detach  w why  r restart  s stop  b rebuild  ? help',
     ],
     [
       'attached',
       attach,
-      '↑↓ select  0 all  enter logs  o open  q detach  r restart  s stop  b rebuild  ? help',
+      '↑↓ select  0 all  enter logs  o open  q detach  w why  r restart  s stop  b rebuild  ? help',
     ],
-    ['on the way out', stopping, '↑↓ select  0 all  enter logs  o open  ^C force  ? help'],
+    ['on the way out', stopping, '↑↓ select  0 all  enter logs  o open  ^C force  w why  ? help'],
     [
       'with warnings',
       { ...comingUp, warnings: 2 },
-      '↑↓ select  enter logs  ^C cancel  d detach  w warnings  ? help',
+      '↑↓ select  enter logs  ^C cancel  d detach  ! warnings  ? help',
     ],
   ])('%s', (_name, context, text) => {
     expect(footer(context)).toBe(text)
@@ -98,6 +99,21 @@ describe('keys', () => {
     expect(intent('r', { ...up, selected: null })).toBeNull()
   })
 
+  test('y says yes only where something waits, and not on the way out', () => {
+    expect(commandFor('y', up)).toBeNull()
+    expect(commandFor('v', up)).toBeNull()
+    expect(commandFor('y', { ...up, approvals: 1 })).toEqual({ do: 'approve' })
+    expect(commandFor('v', { ...up, approvals: 1 })).toEqual({ do: 'ui', action: 'approvals' })
+    expect(commandFor('y', { ...stopping, approvals: 1 })).toBeNull()
+  })
+
+  test('w asks why of what is watched', () => {
+    expect(commandFor('w', up)).toEqual({ do: 'ui', action: 'why' })
+    const redis = ready(new StorySource()).getState().services['redis'] ?? null
+    expect(commandFor('w', { ...up, selected: redis })).toBeNull()
+    expect(commandFor('w', { ...up, selected: null })).toBeNull()
+  })
+
   test('numbers pick, unknown keys do nothing', () => {
     expect(commandFor('3', up)).toEqual({ do: 'pick', index: 3 })
     expect(commandFor('ctrl-x', up)).toBeNull()
@@ -110,7 +126,9 @@ describe('help', () => {
     const text = JSON.stringify(helpGroups(up))
     for (const key of ['↑ k', '↓ j', 'enter tab', 'pgup', 'f space', '1-9', '? h', '^C'])
       expect(text).toContain(key)
-    expect(text).not.toContain('"w"')
+    expect(text).not.toContain('"!"')
+    expect(text).not.toContain('"y"')
+    expect(JSON.stringify(helpGroups({ ...up, approvals: 1, warnings: 1 }))).toMatch(/"!".*|"y".*"v"/u)
   })
 
   test('every binding says what it does in at most 25 cells, in one of the groups', () => {

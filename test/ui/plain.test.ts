@@ -5,7 +5,22 @@ import type { Event } from '../../src/core/events.js'
 import { reduce } from '../../src/core/reduce.js'
 import { initialState } from '../../src/core/state.js'
 import { linesFor, linesForState, renderPlain } from '../../src/ui/plain.js'
-import { begin, brokenBuild, building, crashed, ready, starting, StorySource } from './story.js'
+import {
+  API_RULE,
+  begin,
+  brokenBuild,
+  building,
+  crashed,
+  fresh,
+  held,
+  ready,
+  rebuilding,
+  saved,
+  stale,
+  starting,
+  StorySource,
+  syncing,
+} from './story.js'
 
 const quiet = { color: false, verbose: false }
 
@@ -189,20 +204,7 @@ describe('single events', () => {
     ])
   })
 
-  test('a delivery, a moved port, a cancelled run', () => {
-    const delivered = {
-      type: 'delivered',
-      batch: 1,
-      service: 'web',
-      instance: 'web-1',
-      written: ['src/App.jsx'],
-      deleted: ['src/Old.jsx'],
-      bytes: 900,
-      durationMs: 6,
-    } as const
-    expect(last((source) => ready(source).emit(delivered))).toEqual([
-      'web           | delivered src/App.jsx, src/Old.jsx (deleted) in 6 ms',
-    ])
+  test('a moved port, a cancelled run', () => {
     const moved = {
       type: 'portAssigned',
       service: 'nginx',
@@ -264,6 +266,148 @@ describe('hostile log text', () => {
     expect(last((source) => begin(source).log('api', ['x'], 500, 1204))).toEqual([
       'api           | (1204 lines dropped)',
       'api           | x',
+    ])
+  })
+})
+
+/** What is printed from the first save on. */
+function sinceSave(tell: (source: StorySource) => StorySource, options = quiet): readonly string[] {
+  const before = told(fresh, options).length
+  return told(tell, options).slice(before)
+}
+
+describe('live update', () => {
+  test('a save that runs is one line', () => {
+    expect(sinceSave(saved)).toEqual(['api           | live in 31 ms: shop/app.py'])
+  })
+
+  test('with --verbose each step is told', () => {
+    expect(sinceSave(saved, { color: false, verbose: true })).toEqual([
+      'api           | sync for shop/app.py (/home/dev/shop/compose.yaml:52)',
+      'api           | syncing: delivery',
+      'api           | delivered /app/shop/app.py in 5 ms',
+      'api           | reloading: its workers',
+      'api           | reloaded app (2 workers) in 23 ms',
+      'api           | live in 31 ms: shop/app.py',
+    ])
+  })
+
+  test('a save that does not run is told with its place, what it printed and what is next', () => {
+    expect(sinceSave(stale)).toEqual([
+      'api           | error: SyntaxError: invalid syntax',
+      'api           |   at /home/dev/shop/api/src/shop/app.py:3:7',
+      'api           |   >   File "/app/shop/app.py", line 3',
+      'api           |   >     def broken(:',
+      'api           |   >                ^',
+      'api           |   waits for a save that mends it',
+    ])
+  })
+
+  test('what is stale without a failed save says why, and that it is over', () => {
+    const about = { type: 'freshnessChanged', service: 'api', batch: 1 } as const
+    const died = { ...about, state: 'stale', waitingFor: 'a worker died: ImportError' } as const
+    expect(last((source) => saved(source).emit(died))).toEqual([
+      'api           | stale: a worker died: ImportError',
+    ])
+    expect(
+      last((source) =>
+        saved(source)
+          .emit(died)
+          .emit({ ...about, state: 'live', waitingFor: null }),
+      ),
+    ).toEqual(['api           | live again'])
+  })
+
+  test('two saves that one proof ends are told in one line, by the time of the slower', () => {
+    const second = (source: StorySource): StorySource => {
+      syncing(source)
+      const files = [`${API_RULE.path}/shop/views.py`]
+      const at = source.clock + 5
+      source.emit({ type: 'filesChanged', batch: 2, files, savedAt: source.time(at) }, at + 1)
+      source.emit({
+        type: 'updateDecided',
+        batch: 2,
+        service: 'api',
+        action: 'sync',
+        files,
+        reason: '',
+        rules: [API_RULE],
+      })
+      const live = { state: 'live', waitingFor: null, batch: 2 } as const
+      return source.emit({ type: 'freshnessChanged', service: 'api', ...live }, at + 30)
+    }
+    expect(last(second)).toEqual(['api           | live in 42 ms: shop/views.py, shop/app.py'])
+  })
+
+  test('where it cannot be told whether saved code runs, no more than the delivery is claimed', () => {
+    const about = {
+      state: 'unknown',
+      waitingFor: 'its image carries no list of its files',
+      batch: 1,
+    } as const
+    expect(
+      last((source) => syncing(source).emit({ type: 'freshnessChanged', service: 'api', ...about })),
+    ).toEqual([
+      'api           | delivered shop/app.py; whether it runs is not known: its image carries no list of its files',
+    ])
+  })
+
+  test('more than a delivery is told when it is decided, with its rule', () => {
+    expect(sinceSave(rebuilding)).toEqual([
+      'api           | live in 31 ms: shop/app.py',
+      'api           | rebuild for requirements.txt (/home/dev/shop/compose.yaml:55)',
+    ])
+  })
+
+  test('a command that ran, and one that did not: its failure follows', () => {
+    const ran = {
+      type: 'commandRan',
+      batch: 1,
+      service: 'api',
+      instance: 'api-1',
+      argv: ['pip', 'install', '-r', 'requirements.txt'],
+      exitCode: 0,
+      output: ['Successfully installed redis'],
+      durationMs: 2100,
+    } as const
+    expect(last((source) => syncing(source).emit(ran))).toEqual([
+      'api           | ran pip install -r requirements.txt in 2.1 s',
+    ])
+    expect(last((source) => syncing(source).emit({ ...ran, exitCode: 1 }))).toEqual([])
+  })
+
+  test('which server answers is told once', () => {
+    const server = {
+      type: 'serverKnown',
+      service: 'api',
+      server: 'uwsgi',
+      reason: 'the app imports uwsgi',
+    } as const
+    expect(last((source) => ready(source).emit(server))).toEqual([
+      'api           | answered by uwsgi (the app imports uwsgi)',
+    ])
+    expect(last((source) => ready(source).emit(server).emit(server))).toEqual([])
+  })
+
+  test('what waits for a person is told with what would be done and the command to type', () => {
+    expect(sinceSave(held).slice(1)).toEqual([
+      'devstack      | waits for you: compose.yaml changed: recreate api',
+      'devstack      |   recreate api: env changed: FLASK_ENV',
+      'devstack      |   start api',
+      'devstack      |   try: devstack approve plan-2',
+      'web           | waits for you: 214 of 230 watched files of web are gone: delete them in the container',
+      'web           |   src/App.jsx',
+      'web           |   and 213 more',
+      'web           |   try: devstack approve delete-web',
+    ])
+    const ended = {
+      type: 'approvalEnded',
+      id: 'plan-2',
+      outcome: 'withdrawn',
+      reason: 'it was saved again',
+    } as const
+    expect(last((source) => held(source).emit(ended))).toEqual([
+      'devstack      | withdrawn plan-2: it was saved again',
     ])
   })
 })

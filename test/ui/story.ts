@@ -1,5 +1,6 @@
-import type { Event, EventBody, LogLine, ServiceSummary } from '../../src/core/events.js'
+import type { Event, EventBody, LogLine, ServiceSummary, UpdateRule } from '../../src/core/events.js'
 import type { Intent } from '../../src/core/intents.js'
+import type { WatchAction } from '../../src/core/project.js'
 import { reduce } from '../../src/core/reduce.js'
 import { initialState } from '../../src/core/state.js'
 import type { StackState } from '../../src/core/state.js'
@@ -24,7 +25,7 @@ export class StorySource implements Source {
   onSend: (intent: Intent) => Promise<void> = async () => undefined
 
   /** Real time for what runs in a terminal, the story's own for frames. */
-  constructor(private readonly time: (clock: number) => string = at) {}
+  constructor(readonly time: (clock: number) => string = at) {}
 
   readonly now = (): number => Date.parse(this.time(this.clock))
 
@@ -305,6 +306,121 @@ export function busy(source: StorySource, lines = 40): StorySource {
   )
   source.log('api', texts, 12 * 60_000)
   return source
+}
+
+const SHOP_FOLDER = '/home/dev/shop'
+
+/** A rule of the shop's compose file. */
+function rule(service: string, path: string, action: WatchAction, line: number): UpdateRule {
+  const at = { file: `${SHOP_FOLDER}/compose.yaml`, line, column: 9 }
+  return { action, path: `${SHOP_FOLDER}/${service}/${path}`, at, files: 1 }
+}
+
+export const API_RULE = rule('api', 'src', 'sync', 52)
+const REQUIREMENTS_RULE = rule('api', 'requirements.txt', 'rebuild', 55)
+const SAVED = 10 * 60_000
+
+/** All is up, and every process runs the code it was built from. */
+export function fresh(source: StorySource): StorySource {
+  ready(source)
+  source.emit({ type: 'serverKnown', service: 'api', server: 'devstack reloader', reason: null }, 9400)
+  source.emit({ type: 'freshnessChanged', service: 'api', state: 'live', waitingFor: null, batch: 0 })
+  return source.emit({ type: 'freshnessChanged', service: 'web', state: 'live', waitingFor: null, batch: 0 })
+}
+
+/** A save of a module of the API is in the container: 7 ms after it. */
+export function syncing(source: StorySource): StorySource {
+  return deliver(fresh(source))
+}
+
+/** ... and runs 31 ms after it. */
+export function saved(source: StorySource): StorySource {
+  return takeUp(syncing(source))
+}
+
+/** ... or does not: it has a syntax error, and the last good process answers. */
+export function stale(source: StorySource): StorySource {
+  return refuse(syncing(source))
+}
+
+/** The next part of the story of {@link syncing}. */
+export function deliver(source: StorySource): StorySource {
+  const batch = 1
+  const files = [`${API_RULE.path}/shop/app.py`]
+  const about = { batch, service: 'api' }
+  source.emit({ type: 'filesChanged', batch, files, savedAt: source.time(SAVED) }, SAVED + 2)
+  const reason = `sync: ${files[0] ?? ''}`
+  source.emit({ type: 'updateDecided', ...about, action: 'sync', files, reason, rules: [API_RULE] })
+  source.emit({ type: 'freshnessChanged', ...about, state: 'syncing', waitingFor: 'delivery' })
+  const what = { written: ['/app/shop/app.py'], deleted: [], bytes: 3100, durationMs: 5 }
+  source.emit({ type: 'delivered', ...about, instance: 'api-1', ...what }, SAVED + 7)
+  return source.emit({ type: 'freshnessChanged', ...about, state: 'reloading', waitingFor: 'its workers' })
+}
+
+/** The next part of the story of {@link saved}. */
+export function takeUp(source: StorySource): StorySource {
+  const about = { batch: 1, service: 'api' }
+  const took = { what: 'app', detail: '2 workers', durationMs: 23 }
+  source.emit({ type: 'reloaded', ...about, instance: 'api-1', ...took }, SAVED + 30)
+  return source.emit({ type: 'freshnessChanged', ...about, state: 'live', waitingFor: null }, SAVED + 31)
+}
+
+/** The next part of the story of {@link stale}. */
+export function refuse(source: StorySource): StorySource {
+  const about = { batch: 1, service: 'api' }
+  const failed = {
+    step: 'reload',
+    message: 'SyntaxError: invalid syntax',
+    place: { file: `${API_RULE.path}/shop/app.py`, line: 3, column: 7 },
+    output: ['  File "/app/shop/app.py", line 3', '    def broken(:', '               ^'],
+    waitsFor: 'a save that mends it',
+  } as const
+  source.emit({ type: 'updateFailed', ...about, ...failed }, SAVED + 28)
+  return source.emit({
+    type: 'freshnessChanged',
+    ...about,
+    state: 'stale',
+    waitingFor: 'a save that mends it',
+  })
+}
+
+/** A saved compose file waits for a person, and a mass delete too. */
+export function held(source: StorySource): StorySource {
+  saved(source)
+  source.emit({
+    type: 'approvalRequested',
+    id: 'plan-2',
+    kind: 'plan',
+    service: null,
+    text: 'compose.yaml changed: recreate api',
+    detail: ['recreate api: env changed: FLASK_ENV', 'start api'],
+  })
+  return source.emit({
+    type: 'approvalRequested',
+    id: 'delete-web',
+    kind: 'delete',
+    service: 'web',
+    text: '214 of 230 watched files of web are gone: delete them in the container',
+    detail: ['src/App.jsx', 'and 213 more'],
+  })
+}
+
+/** What the API installs changed: its image is built again while the old container answers. */
+export function rebuilding(source: StorySource): StorySource {
+  saved(source)
+  const files = [REQUIREMENTS_RULE.path]
+  const about = { batch: 2, service: 'api' }
+  source.emit({ type: 'filesChanged', batch: 2, files, savedAt: source.time(SAVED + 60_000) }, SAVED + 60_003)
+  const reason = `rebuild: ${files[0] ?? ''}`
+  source.emit({
+    type: 'updateDecided',
+    ...about,
+    action: 'rebuild',
+    files,
+    reason,
+    rules: [REQUIREMENTS_RULE],
+  })
+  return source.emit({ type: 'freshnessChanged', ...about, state: 'pending', waitingFor: 'its new image' })
 }
 
 /** The API exits at once; what needs it cannot start. */

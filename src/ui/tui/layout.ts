@@ -66,6 +66,8 @@ export interface Columns {
 
 /** Cells that the state needs so that it says something. */
 const SHORTEST_STATE = 13
+/** `done, 0.9 s`: beside what is fresh, a state has less to say. */
+const SHORTEST_WITH_FRESH = 11
 /** `reloading`. */
 const SHORTEST_FRESH = 9
 const LONGEST_STATE = 56
@@ -90,9 +92,9 @@ export function columnsFor(
   }
   // Where sources are watched, whether their code runs is more than how long the start took.
   const lasting = wants.fresh === 0 ? 0 : take(wants.address, SHORTEST_STATE + SHORTEST_FRESH + 1)
-  const freshRoom = Math.max(SHORTEST_FRESH, room - SHORTEST_STATE - 1)
-  const fresh = take(Math.min(wants.fresh, freshRoom), SHORTEST_STATE - 1)
-  const time = take(size.columns >= 50 ? 8 : 0, SHORTEST_STATE)
+  const freshRoom = Math.max(SHORTEST_FRESH, room - SHORTEST_WITH_FRESH - 1)
+  const fresh = take(Math.min(wants.fresh, freshRoom), SHORTEST_WITH_FRESH)
+  const time = take(size.columns >= 50 ? 8 : 0, fresh > 0 ? SHORTEST_STATE + 4 : SHORTEST_STATE)
   const address = lasting > 0 ? lasting : take(wants.address, SHORTEST_STATE)
   const wide = Math.min(60, Math.floor(size.columns * 0.27))
   const timeline = take(number ? wide : 0, wants.troubled ? 40 : SHORTEST_STATE)

@@ -90,19 +90,26 @@ function columnsOf(rows: readonly ServiceRow[], state: StackState, size: Size, w
 /** `live, 123 ms`: the column keeps its width from save to save. */
 const USUAL_FRESH = 12
 const LONGEST_FRESH = 46
+/** Less says nothing that its word does not. */
+const SHORTEST_DETAIL = 18
 
 function freshWidth({ fresh }: ServiceRow): number {
   if (fresh === null) return 0
-  const whole = fresh.tone === 'good' || fresh.tone === 'busy' ? 0 : cells(fitText(fresh.text, LONGEST_FRESH))
-  return Math.max(USUAL_FRESH, whole)
+  const lasts = fresh.tone === 'bad' || fresh.tone === 'quiet' || fresh.text.head === 'pending:'
+  return Math.max(USUAL_FRESH, lasts ? cells(fitText(fresh.text, LONGEST_FRESH)) : 0)
 }
 
-/** Where there is no room for more, the word alone. */
+/** Where there is no room for all, an error's kind alone; for still less, or for what is over in a moment, the word. */
 function freshCell({ fresh }: ServiceRow, width: number): string {
   if (width === 0) return ''
   if (fresh === null) return ' '.repeat(width)
-  const word = (/^\w+/u.exec(fresh.text.head) ?? [''])[0]
-  return pad(width < USUAL_FRESH ? word : fitText(fresh.text, width), width)
+  const { text } = fresh
+  const whole = fitText(text, LONGEST_FRESH)
+  if (cells(whole) <= width) return pad(whole, width)
+  const word = (/^\w+/u.exec(text.head) ?? [''])[0]
+  if (width < SHORTEST_DETAIL) return pad(word, width)
+  const kind = /^\w+(?=: )/u.exec(text.detail)?.[0] ?? text.detail
+  return pad(fitText({ ...text, detail: kind }, width), width)
 }
 
 function headOf(columns: Columns): string {
