@@ -1,6 +1,7 @@
 import type { LivePreset } from '../orchestrator/ports.js'
 import { flaskLive } from './flask/live.js'
 import { nginxLive } from './nginx/live.js'
+import { reactLive } from './react/live.js'
 
 /** devstack's own files for containers, as they are shipped. */
 export interface SupportFiles {
@@ -13,6 +14,8 @@ export function livePreset(name: string, files: SupportFiles): LivePreset | null
   switch (name) {
     case 'flask':
       return flaskLive(`${files.folder}/flask/reloader`)
+    case 'react':
+      return reactLive(`${files.folder}/react`)
     case 'nginx':
       return nginxLive
     default:
