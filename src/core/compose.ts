@@ -37,11 +37,13 @@ export interface ComposeService {
     readonly restart_policy?: { readonly condition?: string }
   } | null
   readonly profiles?: readonly string[] | null
-  readonly volumes?: readonly {
-    readonly type?: string
-    readonly source?: string
-    readonly target?: string
-  }[] | null
+  readonly volumes?:
+    | readonly {
+        readonly type?: string
+        readonly source?: string
+        readonly target?: string
+      }[]
+    | null
   readonly develop?: { readonly watch?: readonly WatchEntry[] | null } | null
   readonly 'x-devstack'?: ServiceExtension | null
 }

@@ -316,7 +316,7 @@ export interface UpdateFailed {
   readonly type: 'updateFailed'
   readonly batch: number
   readonly service: string
-  readonly step: 'deliver' | 'exec' | 'reload'
+  readonly step: 'deliver' | 'exec' | 'reload' | 'restart' | 'rebuild'
   readonly message: string
   /** On the host, where the file is one of the project's. */
   readonly place: SourcePosition | null

@@ -104,7 +104,11 @@ function newService(summary: ServiceSummary): ServiceState {
     output: [],
     logLines: 0,
     logDropped: 0,
-    freshness: { state: 'unknown', waitingFor: 'it does not run', since: null },
+    freshness: {
+      state: 'unknown',
+      waitingFor: summary.watched ? 'it does not run' : 'nothing of it is watched',
+      since: null,
+    },
     server: null,
   }
 }

@@ -1,15 +1,6 @@
 import type { BindMount, Service, WatchAction, WatchRule } from './project.js'
 
-/** What one batch of changed files asks of one service. */
-export interface Update {
-  readonly service: string
-  readonly action: WatchAction
-  readonly files: readonly string[]
-  /** Which rule matched, for people. */
-  readonly reason: string
-}
-
-/** Stronger actions first: a batch that asks for several gets the strongest, which includes the others' effect. */
+/** Stronger actions first: a change that asks for several gets the strongest, which includes the others' effect. */
 const STRENGTH: readonly WatchAction[] = ['rebuild', 'sync+restart', 'restart', 'sync+exec', 'sync']
 
 /**
@@ -39,19 +30,9 @@ function trimSlash(path: string): string {
   return path.endsWith('/') ? path.slice(0, -1) : path
 }
 
-/** What a batch asks of each service: one Update a service. Paths that no rule covers are left out. */
-export function decide(services: readonly Service[], paths: readonly string[]): readonly Update[] {
-  return services.flatMap((service) => {
-    const matched = paths.flatMap((path) => {
-      const rule = ruleFor(service, path)
-      return rule === null ? [] : [{ path, rule }]
-    })
-    const action = STRENGTH.find((candidate) => matched.some(({ rule }) => rule.action === candidate))
-    if (action === undefined) return []
-    const files = matched.map(({ path }) => path)
-    const causes = matched.filter(({ rule }) => rule.action === action)
-    return [{ service: service.name, action, files, reason: `${action}: ${causes[0]?.path ?? ''}` }]
-  })
+/** The strongest of these, whose effect includes that of the others; null for none. */
+export function strongest(actions: readonly WatchAction[]): WatchAction | null {
+  return STRENGTH.find((candidate) => actions.includes(candidate)) ?? null
 }
 
 /**

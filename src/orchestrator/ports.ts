@@ -9,6 +9,11 @@ export interface Resolution {
   readonly images: readonly ImageChoice[]
   /** {@link Build.hash} that the present image of each built service carries; a missing key: no image. */
   readonly builtHashes: Readonly<Record<string, string | null>>
+  /**
+   * Absolute paths of every file that the project was read from: compose files and what they include and extend, env files,
+   * Dockerfiles and ignore files of built services, devstack.yaml; also those that are named but not there.
+   */
+  readonly inputs: readonly string[]
 }
 
 export interface ResolveRequest {

@@ -2,7 +2,7 @@ import { DevstackError, exitCodeOf } from '../core/error.js'
 import type { LogLine } from '../core/events.js'
 import type { Intent } from '../core/intents.js'
 import { plan, type Operation } from '../core/plan.js'
-import { checkServices, closure, type EngineKind, type Project } from '../core/project.js'
+import { checkServices, closure, type EngineKind, type Project, type Service } from '../core/project.js'
 import { chainWeights } from '../core/schedule.js'
 import { applyOperation, execute } from './execute.js'
 import { createExpectedStops, type ExpectedStops } from './expected-stops.js'
@@ -10,15 +10,20 @@ import { syncInstances, tellEngineEvent } from './instances.js'
 import { createLogPump } from './logs.js'
 import { resolveProject } from './look.js'
 import { rememberDurations, tellOutcome } from './outcome.js'
-import type { Clock, Engine, FileWatcher, History, Resolution, SourceTree } from './ports.js'
+import type { Clock, DeliveryRecord, Engine, History, LivePreset, Resolution, Sources } from './ports.js'
 import { createStore, type Store } from './store.js'
-import { createSync } from './sync.js'
+import { createApprovals, type Approvals } from './approvals.js'
+import { SUPERSEDED, type Action } from './live/acting.js'
+import { createLive, type Live } from './live/live.js'
+import { createReplan } from './replan.js'
 
 export interface SessionOptions {
   readonly engine: Engine
   readonly clock: Clock
-  readonly watcher: FileWatcher
-  readonly tree: SourceTree
+  readonly sources: Sources
+  readonly record: DeliveryRecord
+  /** What is known of a service's kind; null: nothing. */
+  readonly preset: (service: Service) => LivePreset | null
   readonly history: History
   readonly project: string
   readonly folder: string
@@ -61,7 +66,9 @@ class RunningSession implements Session {
   private readonly connected: Promise<void>
   private readonly pumps: readonly Promise<void>[]
   private readonly logs
-  private readonly sync
+  private readonly live: Live
+  private readonly approvals: Approvals
+  private batches = 0
   private readonly stops: ExpectedStops
   private project: Project | null = null
   private lastUp: UpIntent = {
@@ -71,27 +78,32 @@ class RunningSession implements Session {
     build: false,
     watch: false,
     freePorts: false,
+    autoApply: false,
   }
   private up: { readonly controller: AbortController; readonly done: Promise<void> } | null = null
   private joinable: { readonly key: string; readonly done: Promise<void> } | null = null
-  private watching: AbortController | null = null
+  private watching: { readonly key: string; readonly controller: AbortController } | null = null
   private queue: Promise<void> = Promise.resolve()
   private stopController: AbortController | null = null
   /** Runs while the engine does not answer. */
   private away: NodeJS.Timeout | null = null
 
   constructor(private readonly options: SessionOptions) {
-    const { engine, clock, watcher, tree } = options
+    const { engine, clock, sources, record, preset } = options
     this.store = createStore(clock)
     this.stops = createExpectedStops(engine, this.store)
     this.logs = createLogPump(engine, this.store.emit)
-    this.sync = createSync({
+    this.approvals = createApprovals(this.store)
+    this.live = createLive({
       engine,
       store: this.store,
       clock,
-      watcher,
-      tree,
-      act: (action, service) => this.handle({ type: action, services: [service] }),
+      sources,
+      record,
+      preset,
+      approvals: this.approvals,
+      nextBatch: () => (this.batches += 1),
+      act: (action, service, _reason, signal) => this.act(action, service, signal),
     })
     const ended = Promise.withResolvers<void>()
     this.ended = ended.promise
@@ -132,14 +144,17 @@ class RunningSession implements Session {
       case 'restart':
         return this.enqueue(() => this.restart(intent.services))
       case 'rebuild':
-        return this.enqueue(() => this.bringUp({ ...this.again(intent.services), build: true }))
+        return this.enqueue(() => this.rebuild(intent.services))
+      case 'approve':
+        return this.approvals.approve(intent.hold)
     }
   }
 
   async end(reason: string): Promise<void> {
     if (this.life.signal.aborted) return this.ended
     await this.cancel()
-    this.watching?.abort()
+    this.live.end()
+    this.watching?.controller.abort()
     this.life.abort(new DevstackError('CANCELLED', 'the session ended'))
     await Promise.allSettled(this.pumps)
     this.store.emit({ type: 'sessionEnded', reason })
@@ -165,9 +180,10 @@ class RunningSession implements Session {
     return done
   }
 
-  private async bringUp(intent: UpIntent): Promise<void> {
+  private async bringUp(intent: UpIntent, giveUp?: AbortSignal): Promise<void> {
     const controller = new AbortController()
-    const signal = AbortSignal.any([controller.signal, this.life.signal])
+    const signals = [controller.signal, this.life.signal, giveUp ?? []].flat()
+    const signal = AbortSignal.any(signals)
     this.lastUp = { ...intent, build: false }
     const work = this.upOnce(intent, signal)
     const done = work.catch(() => undefined)
@@ -209,7 +225,7 @@ class RunningSession implements Session {
         // It only orders the next run's starts: a full disk is no reason to fail this one.
         await rememberDurations(this.store, this.options.history).catch(() => undefined)
       }
-      if (intent.watch) this.watch(project)
+      if (intent.watch) this.watch(resolution)
     } catch (error) {
       await this.giveUp(error, before, Math.round(this.options.clock.monotonic() - begin))
       throw error
@@ -244,13 +260,15 @@ class RunningSession implements Session {
       weight: (name) => weights.get(name) ?? 0,
       beforeStart: async (name, startSignal) => {
         const service = project.services[name]
-        if (service !== undefined) await this.sync.reconcile(service, startSignal)
+        if (service !== undefined) await this.live.beforeStart(service, startSignal)
       },
     })
   }
 
   /** Ends an `up` that failed or was cancelled. A cancelled one stops what it started. */
   private async giveUp(error: unknown, before: ReadonlySet<string>, durationMs: number): Promise<void> {
+    // Another one follows at once, and what runs goes on.
+    if (error === SUPERSEDED) return
     const cancelled = error instanceof DevstackError && error.code === 'CANCELLED'
     if (cancelled && !this.life.signal.aborted) {
       // What was started last may not have been told yet.
@@ -270,9 +288,24 @@ class RunningSession implements Session {
     return { ...this.lastUp, services }
   }
 
-  private async restart(names: readonly string[]): Promise<void> {
+  private async restart(names: readonly string[], signal?: AbortSignal): Promise<void> {
     await this.stopNamed(names)
-    await this.bringUp(this.again(names))
+    await this.bringUp(this.again(names), signal)
+  }
+
+  private async rebuild(names: readonly string[], signal?: AbortSignal): Promise<void> {
+    await this.bringUp({ ...this.again(names), build: true }, signal)
+  }
+
+  /** What a watch rule asks for. Rejects where the service is not up afterwards. */
+  private async act(action: Action, name: string, signal: AbortSignal): Promise<void> {
+    await this.enqueue(async () => {
+      signal.throwIfAborted()
+      await (action === 'restart' ? this.restart([name], signal) : this.rebuild([name], signal))
+    })
+    const service = this.store.getState().services[name]
+    if (service?.phase !== 'failed') return
+    throw new DevstackError('SERVICE_FAILED', `${name} is not up`, { cause: service.cause })
   }
 
   /** No name: all. Reads the project first where this session has not. */
@@ -309,7 +342,7 @@ class RunningSession implements Session {
   }
 
   private async down(volumes: boolean): Promise<void> {
-    this.watching?.abort()
+    this.watching?.controller.abort()
     // By label, without reading the project's files: what they say may be broken by now.
     const observed = await this.options.engine.observe(this.life.signal)
     const services = [...new Set(observed.instances.map((instance) => instance.service))]
@@ -336,7 +369,7 @@ class RunningSession implements Session {
   }
 
   private async quit(force: boolean): Promise<void> {
-    this.watching?.abort()
+    this.watching?.controller.abort()
     if (force) this.stopController?.abort(new DevstackError('CANCELLED', 'forced'))
     await this.cancel()
     try {
@@ -367,11 +400,26 @@ class RunningSession implements Session {
       .map((service) => service.name)
   }
 
-  private watch(project: Project): void {
-    this.watching?.abort()
+  /** An `up` that changes nothing about what is watched lets the watch go on. */
+  private watch({ project, inputs }: Resolution): void {
+    const key = JSON.stringify([project.services, inputs])
+    if (this.watching?.key === key && !this.watching.controller.signal.aborted) return
+    this.watching?.controller.abort()
     const controller = new AbortController()
-    this.watching = controller
-    void this.sync.watch(project, controller.signal).catch((error: unknown) => {
+    this.watching = { key, controller }
+    const replan = createReplan({
+      engine: this.options.engine,
+      store: this.store,
+      approvals: this.approvals,
+      bringUp: () => this.bringUp(this.lastUp),
+      enqueue: (work) => this.enqueue(work),
+    })
+    const onInputs = (paths: readonly string[]): void => {
+      void this.enqueue(() => replan(paths, this.lastUp, this.life.signal)).catch((error: unknown) =>
+        this.reportPump(error),
+      )
+    }
+    void this.live.watch(project, inputs, onInputs, controller.signal).catch((error: unknown) => {
       if (!controller.signal.aborted) this.reportPump(error)
     })
   }

@@ -1,0 +1,50 @@
+import { DevstackError } from '../core/error.js'
+import type { ApprovalRequested } from '../core/events.js'
+import { didYouMean } from '../core/suggest.js'
+import type { Store } from './store.js'
+
+export type ApprovalRequest = Omit<ApprovalRequested, 'type'>
+
+/** What waits for a person: a mass delete, a migration, a new plan. */
+export interface Approvals {
+  /** Asks, and replaces what waited under the same id. `run` is called once it is approved. */
+  request(request: ApprovalRequest, run: () => Promise<void>): void
+  /** What it was about has gone. */
+  withdraw(id: string, reason: string): void
+  /**
+   * Lets one go and carries it out; '' stands for the only one.
+   * @throws DevstackError USAGE where nothing waits under that id
+   */
+  approve(id: string): Promise<void>
+}
+
+export function createApprovals(store: Store): Approvals {
+  const waiting = new Map<string, () => Promise<void>>()
+  return {
+    request(request, run) {
+      waiting.set(request.id, run)
+      store.emit({ type: 'approvalRequested', ...request })
+    },
+    withdraw(id, reason) {
+      if (waiting.delete(id)) store.emit({ type: 'approvalEnded', id, outcome: 'withdrawn', reason })
+    },
+    async approve(wanted) {
+      const id = wanted === '' && waiting.size === 1 ? ([...waiting.keys()][0] ?? '') : wanted
+      const run = waiting.get(id)
+      if (run === undefined) throw unknown(id, [...waiting.keys()])
+      waiting.delete(id)
+      store.emit({ type: 'approvalEnded', id, outcome: 'approved', reason: 'asked for' })
+      await run()
+    },
+  }
+}
+
+function unknown(id: string, known: readonly string[]): DevstackError {
+  if (known.length === 0) return new DevstackError('USAGE', 'nothing waits for an approval')
+  const names = known.join(', ')
+  if (id === '') return new DevstackError('USAGE', 'several things wait for an approval', { hint: `name one: ${names}` })
+  return new DevstackError('USAGE', `nothing waits under the name "${id}"`, {
+    cause: `these wait: ${names}`,
+    hint: didYouMean(id, known),
+  })
+}

@@ -1,0 +1,115 @@
+import type { UpdateRule } from '../../core/events.js'
+import type { Service, WatchAction, WatchRule } from '../../core/project.js'
+import { delivers, mountedBy, ruleFor, strongest, targetOf } from '../../core/update.js'
+import type { SourceFile, SourceScan } from '../ports.js'
+import type { InstanceCopy } from './instance-copy.js'
+
+/** What a look at the host found to be really another content than what is in the instances, or than it was. */
+export interface Changes {
+  /** Absolute paths on the host. */
+  readonly files: readonly string[]
+  /** Files to bring into instances that hold other ones. */
+  readonly present: readonly SourceFile[]
+  /** Targets that the host has no more. */
+  readonly gone: readonly string[]
+  /** Targets that instances see through a bind mount: nothing to deliver, but their processes have to take them up. */
+  readonly mounted: { readonly written: readonly string[]; readonly deleted: readonly string[] }
+  readonly action: WatchAction
+  readonly rules: readonly UpdateRule[]
+  /** Rules of `sync+exec` among them. */
+  readonly commands: readonly WatchRule[]
+  readonly savedAt: string | null
+}
+
+/** The host's content of files that reach no instance by delivery: path -> sha256. */
+export type HostHashes = Map<string, string>
+
+/** Compares by content: a touch, a chmod, a save of the same bytes is no change. Null where there is none. */
+export function findChanges(
+  service: Service,
+  scan: SourceScan,
+  copies: readonly InstanceCopy[],
+  hashes: HostHashes,
+): Changes | null {
+  const present = scan.files.filter(
+    ({ target, sha256 }) => target !== null && copies.some(({ held }) => held.get(target) !== sha256),
+  )
+  const goneTargets = scan.gone.flatMap((path) => heldBelow(service, path, copies))
+  const others = scan.files.filter(({ source, target, sha256 }) => target === null && hashes.get(source) !== sha256)
+  const othersGone = scan.gone.flatMap((path) => [...hashes.keys()].filter((known) => isWithin(path, known)))
+  for (const { source, sha256 } of others) hashes.set(source, sha256)
+  for (const path of othersGone) hashes.delete(path)
+  const files = [
+    ...present.map(({ source }) => source),
+    ...goneTargets.map(({ path }) => path),
+    ...others.map(({ source }) => source),
+    ...othersGone,
+  ]
+  if (files.length === 0) return null
+  const mounted = {
+    written: others.flatMap(({ source }) => mountedTarget(service, source)),
+    deleted: othersGone.flatMap((path) => mountedTarget(service, path)),
+  }
+  const gone = [...new Set(goneTargets.map(({ target }) => target))]
+  const changed = [...present, ...others]
+  const newest = Math.max(...changed.map(({ modifiedMs }) => modifiedMs))
+  const savedAt = changed.length === 0 ? null : new Date(newest).toISOString()
+  return { ...ruled(service, [...new Set(files)]), present, gone, mounted, savedAt }
+}
+
+/** Which rules the files fall under, and what these ask for together. */
+function ruled(service: Service, files: readonly string[]): Pick<Changes, 'files' | 'action' | 'rules' | 'commands'> {
+  const counts = new Map<WatchRule, number>()
+  for (const file of files) {
+    const rule = ruleFor(service, file)
+    if (rule !== null) counts.set(rule, (counts.get(rule) ?? 0) + 1)
+  }
+  const rules = [...counts.keys()]
+  const action = strongest(rules.map((rule) => rule.action)) ?? 'sync'
+  const told = [...counts].map(([rule, count]): UpdateRule => {
+    return { action: rule.action, path: rule.path, at: rule.at, files: count }
+  })
+  return {
+    files,
+    action,
+    rules: told.toSorted((a, b) => Number(b.action === action) - Number(a.action === action)),
+    commands: rules.filter(({ exec }) => exec !== null),
+  }
+}
+
+/** A path that is gone may have been a folder: everything that instances hold below it. */
+function heldBelow(
+  service: Service,
+  path: string,
+  copies: readonly InstanceCopy[],
+): readonly { readonly path: string; readonly target: string }[] {
+  const rule = ruleFor(service, path)
+  const target = rule === null ? null : targetOf(rule, path)
+  if (rule === null || target === null || !delivers(rule.action)) return []
+  const held = new Set(copies.flatMap((copy) => (copy.held.has(target) ? [target] : [])))
+  if (held.size === 0) {
+    for (const copy of copies) for (const known of copy.held.keys()) if (isWithin(target, known)) held.add(known)
+  }
+  return [...held].map((known) => ({ path: path + known.slice(target.length), target: known }))
+}
+
+function mountedTarget(service: Service, path: string): readonly string[] {
+  const rule = ruleFor(service, path)
+  if (rule === null || !delivers(rule.action) || mountedBy(service, rule) === null) return []
+  return [targetOf(rule, path) ?? []].flat()
+}
+
+/** True for the path itself and for what is below it. */
+export function isWithin(folder: string, path: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`)
+}
+
+/** The host's file that a path in the container comes from, or null. */
+export function hostPathOf(service: Service, target: string): string | null {
+  let best: WatchRule | null = null
+  for (const rule of service.watch) {
+    if (rule.target === null || !isWithin(rule.target, target)) continue
+    if (best === null || rule.target.length > (best.target?.length ?? 0)) best = rule
+  }
+  return best === null ? null : best.path + target.slice((best.target ?? '').length)
+}

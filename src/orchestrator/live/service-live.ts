@@ -1,0 +1,365 @@
+import { DevstackError } from '../../core/error.js'
+import type { Instance, Service, WatchRule } from '../../core/project.js'
+import { delivers, ruleFor, targetOf } from '../../core/update.js'
+import type { Approvals } from '../approvals.js'
+import type { Clock, DeliveryRecord, Engine, FileChange, LivePreset, Sources, SourceScan } from '../ports.js'
+import type { Store } from '../store.js'
+import { createActing, type Act, type Acting } from './acting.js'
+import { findChanges, type Changes, type HostHashes } from './changes.js'
+import { freshnessOf } from './freshness.js'
+import { readCopy } from './instance-copy.js'
+import { LiveInstance } from './live-instance.js'
+import { createMassDeletes, type MassDeletes } from './mass-deletes.js'
+import { createTakeUp, type TakeUp } from './take-up.js'
+
+export interface LiveOptions {
+  readonly engine: Engine
+  readonly store: Store
+  readonly clock: Clock
+  readonly sources: Sources
+  readonly record: DeliveryRecord
+  readonly approvals: Approvals
+  /** Null where nothing is known of such a service. */
+  readonly preset: (service: Service) => LivePreset | null
+  readonly act: Act
+  /** Numbers updates; counts up in a session. */
+  readonly nextBatch: () => number
+}
+
+/**
+ * Keeps one service's instances level with the host and its processes with its files: one thing at a time, until nothing
+ * is left to do and a last look by stat finds nothing; only then is it called live.
+ */
+export class ServiceLive {
+  readonly instances = new Map<string, LiveInstance>()
+  batch = 0
+  /** Why the last update did not get through; a later one ends it. */
+  failure: string | null = null
+  readonly preset: LivePreset | null
+  private readonly hashes: HostHashes = new Map()
+  private readonly paths = new Set<string>()
+  private readonly toLevel = new Set<string>()
+  private readonly supported = new Set<string>()
+  private readonly acting: Acting
+  private readonly massDeletes: MassDeletes
+  private readonly taking: TakeUp
+  private readonly life = new AbortController()
+  private lock: Promise<unknown> = Promise.resolve()
+  private loop: Promise<void> | null = null
+  private unsure = false
+  private told = ''
+
+  constructor(
+    readonly options: LiveOptions,
+    readonly service: Service,
+  ) {
+    this.preset = options.preset(service)
+    this.acting = createActing(service.name, options.act, () => this.changedByItself())
+    this.massDeletes = createMassDeletes(options, service, () => this.levelAll())
+    this.taking = createTakeUp(this)
+  }
+
+  get signal(): AbortSignal {
+    return this.life.signal
+  }
+
+  end(): void {
+    this.life.abort()
+    this.acting.end()
+    for (const live of this.instances.values()) live.detach()
+  }
+
+  /** Brings the service's instances level before they start: they never run stale code. */
+  async beforeStart(signal: AbortSignal): Promise<void> {
+    const { instances } = await this.options.engine.observe(signal)
+    const own = instances.filter(({ service, state }) => service === this.service.name && state !== 'dead')
+    for (const id of this.instances.keys()) if (!own.some((instance) => instance.id === id)) this.forget(id)
+    for (const instance of own) await this.level(instance, signal)
+  }
+
+  /** These paths may have changed; the rest is decided by what is there. */
+  changed(paths: readonly string[]): void {
+    for (const path of paths) this.paths.add(path)
+    if (paths.length > 0) this.kick()
+  }
+
+  /** Looks again for anything that was not told. */
+  recheck(): void {
+    this.unsure = true
+    this.kick()
+  }
+
+  instanceStarted(id: string): void {
+    this.toLevel.add(id)
+    this.kick()
+  }
+
+  instanceStopped(id: string): void {
+    this.instances.get(id)?.stopped()
+    this.tell()
+  }
+
+  /** Something else that its freshness depends on is another. */
+  changedByItself(): void {
+    this.unsure = true
+    this.kick()
+  }
+
+  act(action: 'restart' | 'rebuild', reason: string): void {
+    this.acting.want(action, reason)
+    this.tell()
+  }
+
+  /** Tells the freshness where it is another than was told last. */
+  tell(): void {
+    if (this.signal.aborted) return
+    const verdict = freshnessOf({
+      service: this.options.store.getState().services[this.service.name],
+      instances: [...this.instances.values()],
+      proves: this.preset !== null,
+      acting: this.acting.current,
+      busy: this.paths.size + this.toLevel.size > 0 || this.loop !== null,
+      failure: this.failure ?? this.acting.failure,
+      held: this.massDeletes.held,
+    })
+    const text = JSON.stringify([verdict, this.batch])
+    if (text === this.told) return
+    this.told = text
+    this.options.store.emit({
+      type: 'freshnessChanged',
+      service: this.service.name,
+      ...verdict,
+      batch: this.batch,
+    })
+  }
+
+  kick(): void {
+    if (this.loop !== null || this.signal.aborted) return
+    this.loop = this.work().then(
+      () => this.rest(),
+      (error: unknown) => this.rest(error),
+    )
+  }
+
+  private rest(error?: unknown): void {
+    this.loop = null
+    if (this.signal.aborted) return
+    if (error !== undefined) {
+      if (!(error instanceof DevstackError)) throw error
+      this.fail('deliver', error.why ?? error.message, 'the next save')
+    }
+    this.tell()
+    if (this.hasWork()) this.kick()
+  }
+
+  private hasWork(): boolean {
+    return this.paths.size + this.toLevel.size > 0
+  }
+
+  private levelAll(): void {
+    for (const id of this.instances.keys()) this.toLevel.add(id)
+    this.kick()
+  }
+
+  private async work(): Promise<void> {
+    for (;;) {
+      this.signal.throwIfAborted()
+      if (this.toLevel.size > 0) await this.levelStarted()
+      else if (this.paths.size > 0) await this.update()
+      else if (await this.taking.next()) continue
+      else if (this.unsure) {
+        this.unsure = false
+        this.changed(await this.options.sources.recheck(this.service, this.signal))
+      } else return
+    }
+  }
+
+  private async levelStarted(): Promise<void> {
+    const ids = [...this.toLevel]
+    this.toLevel.clear()
+    const { instances } = await this.options.engine.observe(this.signal)
+    for (const id of ids) {
+      const instance = instances.find((candidate) => candidate.id === id)
+      if (instance === undefined) {
+        this.forget(id)
+        continue
+      }
+      const live = await this.level(instance, this.signal)
+      if (instance.state !== 'running') continue
+      if (live.instance.startedAt !== instance.startedAt || !live.running) {
+        live.started(instance)
+        this.taking.attach(live)
+      }
+    }
+    this.unsure = true
+  }
+
+  /** What the host and one instance hold, compared whole. */
+  private async level(instance: Instance, signal: AbortSignal): Promise<LiveInstance> {
+    return await this.exclusive(async () => {
+      const { engine, record, sources } = this.options
+      let live = this.instances.get(instance.id)
+      if (live === undefined) {
+        live = new LiveInstance(await readCopy(engine, record, instance, signal))
+        this.instances.set(instance.id, live)
+      }
+      await this.support(instance, signal)
+      const scan = await sources.scan(this.service, null, signal)
+      this.warn(scan)
+      const whole = { ...scan, gone: this.missing(live, scan) }
+      const known = this.hashes.size > 0
+      const changes = findChanges(this.service, whole, [live.copy], this.hashes)
+      // The first look at files that are not delivered is no change: it is what later ones are compared with.
+      if (changes !== null && (known || changes.present.length + changes.gone.length > 0))
+        await this.deliver(changes, [live], `brought level: ${describe(changes.files)}`, signal)
+      return live
+    })
+  }
+
+  /** Host paths of what the instance holds and the host has no more. */
+  private missing(live: LiveInstance, scan: SourceScan): readonly string[] {
+    const there = new Set(scan.files.map(({ target }) => target))
+    for (const { path } of scan.refused) {
+      const rule = ruleFor(this.service, path)
+      there.add(rule === null ? null : targetOf(rule, path))
+    }
+    const gone = [...live.copy.held.keys()].filter((target) => !there.has(target))
+    return gone.flatMap((target) => this.service.watch.flatMap((rule) => hostPath(rule, target) ?? []))
+  }
+
+  private async update(): Promise<void> {
+    const paths = [...this.paths]
+    this.paths.clear()
+    await this.exclusive(async () => {
+      const scan = await this.options.sources.scan(this.service, paths, this.signal)
+      this.warn(scan)
+      const lives = [...this.instances.values()]
+      const changes = findChanges(this.service, scan, lives.map(({ copy }) => copy), this.hashes)
+      if (changes === null) return
+      const [first] = changes.rules
+      await this.deliver(changes, lives, `${changes.action}: ${first?.path ?? describe(changes.files)}`, this.signal)
+    })
+    this.unsure = true
+  }
+
+  private async deliver(
+    found: Changes,
+    lives: readonly LiveInstance[],
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { store, nextBatch } = this.options
+    const { name } = this.service
+    this.batch = nextBatch()
+    const { files, action, rules, savedAt } = found
+    store.emit({ type: 'filesChanged', batch: this.batch, files, savedAt })
+    store.emit({ type: 'updateDecided', batch: this.batch, service: name, action, files, reason, rules })
+    this.failure = null
+    this.tell()
+    const changes = await this.massDeletes.holdBack(found, signal)
+    await Promise.all(lives.map((live) => this.deliverTo(live, changes, signal)))
+    if (action === 'rebuild') this.act('rebuild', reason)
+    if (action === 'restart' || action === 'sync+restart') {
+      // A container that does not run needs none: it reads everything when it starts.
+      if (lives.some(({ running }) => running)) this.act('restart', reason)
+    }
+  }
+
+  private async deliverTo(live: LiveInstance, found: Changes, signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.options
+    const changes = live.copy.differences(found.present, found.gone)
+    for (const rule of found.commands) live.due.add(rule)
+    live.delivered(found.mounted, clock.now())
+    if (changes.length === 0) return
+    const begin = clock.monotonic()
+    try {
+      const { bytes, failed } = await live.copy.deliver(changes, signal)
+      const refused = new Set(failed.map(({ target }) => target))
+      const written = targets(changes, refused, false)
+      const deleted = targets(changes, refused, true)
+      live.delivered({ written, deleted }, clock.now())
+      const durationMs = Math.round((clock.monotonic() - begin) * 10) / 10
+      const about = { batch: this.batch, service: this.service.name, instance: live.instance.id }
+      store.emit({ type: 'delivered', ...about, written, deleted, bytes, durationMs })
+    } catch (error) {
+      if (signal.aborted || !(error instanceof DevstackError)) throw error
+      await this.deliveryFailed(live, error, signal)
+    }
+  }
+
+  /** The instance may be gone, which is no failure. Else a rebuild brings what could not be delivered. */
+  private async deliveryFailed(live: LiveInstance, error: DevstackError, signal: AbortSignal): Promise<void> {
+    const { instances } = await this.options.engine.observe(signal)
+    if (!instances.some(({ id }) => id === live.instance.id)) {
+      this.forget(live.instance.id)
+      return
+    }
+    const repair = this.service.build !== null && this.acting.failure === null
+    this.fail('deliver', error.why ?? error.message, repair ? 'a rebuild' : 'the next save')
+    if (repair) this.act('rebuild', `a delivery failed: ${error.why ?? error.message}`)
+  }
+
+  fail(step: 'deliver' | 'exec', message: string, waitsFor: string, output: readonly string[] = []): void {
+    this.failure = `${waitsFor} (${message})`
+    const { name: service } = this.service
+    this.options.store.emit({
+      type: 'updateFailed',
+      batch: this.batch,
+      service,
+      step,
+      message,
+      place: null,
+      output,
+      waitsFor,
+    })
+  }
+
+  private async support(instance: Instance, signal: AbortSignal): Promise<void> {
+    if (this.preset === null || this.supported.has(instance.id)) return
+    const files = await this.preset.support(this.service)
+    if (files.length > 0) await this.options.engine.deliver(instance, files, signal)
+    this.supported.add(instance.id)
+  }
+
+  private forget(id: string): void {
+    this.instances.get(id)?.detach()
+    this.instances.delete(id)
+    this.supported.delete(id)
+  }
+
+  private readonly warned = new Set<string>()
+
+  private warn({ refused }: SourceScan): void {
+    for (const { path, reason } of refused) {
+      const text = `${this.service.name}: ${JSON.stringify(path)} is not delivered: ${reason}`
+      if (this.warned.has(text)) continue
+      this.warned.add(text)
+      this.options.store.emit({ type: 'warned', message: text, hint: null, place: null })
+    }
+  }
+
+  /** Scans and deliveries never overlap: the later one always knows what the earlier one did. */
+  private async exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.lock.then(work, work)
+    this.lock = result.catch(() => undefined)
+    return await result
+  }
+}
+
+function targets(changes: readonly FileChange[], except: ReadonlySet<string>, deleted: boolean): readonly string[] {
+  return changes
+    .filter(({ type, target }) => (type === 'delete') === deleted && !except.has(target))
+    .map(({ target }) => target)
+}
+
+function hostPath(rule: WatchRule, target: string): string | null {
+  if (rule.target === null || !delivers(rule.action)) return null
+  if (target !== rule.target && !target.startsWith(`${rule.target}/`)) return null
+  return rule.path + target.slice(rule.target.length)
+}
+
+/** `a.py, b.py and 3 more`. */
+export function describe(files: readonly string[]): string {
+  const names = files.slice(0, 2).map((file) => file.split('/').at(-1) ?? file)
+  return files.length > 2 ? `${names.join(', ')} and ${String(files.length - 2)} more` : names.join(', ')
+}
