@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Event } from '../../src/core/events.js'
 import { formatPlan } from '../../src/core/plan.js'
 import type { Instance } from '../../src/core/project.js'
-import type { Engine, EngineEvent, FileChange } from '../../src/orchestrator/ports.js'
+import type { Delivery, Engine, EngineEvent, FileChange } from '../../src/orchestrator/ports.js'
 import { startDrive } from './drive.js'
 import type { Drive } from './drive.js'
 import { eventually } from './eventually.js'
@@ -72,7 +72,7 @@ export function describeEngine(name: string, make: () => Promise<EngineWorld>): 
       await writeFile(path, text)
       return path
     }
-    const deliver = async (changes: readonly FileChange[]): Promise<number> =>
+    const deliver = async (changes: readonly FileChange[]): Promise<Delivery> =>
       await world.engine.deliver(await instanceOf('app'), changes, signal())
 
     test('an up brings everything up, and a second one finds nothing to do', async () => {
@@ -133,11 +133,13 @@ export function describeEngine(name: string, make: () => Promise<EngineWorld>): 
     test('files are created, changed and deleted in a running instance', async () => {
       await drive.up(STACK)
       expect(await world.readFile('app', '/app/main.txt')).toBe('first')
-      const bytes = await deliver([
+      const { bytes, written, failed } = await deliver([
         { type: 'write', source: await hostFile('changed'), target: '/app/main.txt', mode: 0o644 },
         { type: 'write', source: await hostFile('new'), target: '/app/deep/new.txt', mode: 0o644 },
       ])
       expect(bytes).toBe('changed'.length + 'new'.length)
+      expect(failed).toEqual([])
+      expect(written).toEqual({ '/app/main.txt': sha256('changed'), '/app/deep/new.txt': sha256('new') })
       expect(await world.readFile('app', '/app/main.txt')).toBe('changed')
       expect(await world.readFile('app', '/app/deep/new.txt')).toBe('new')
       await deliver([{ type: 'delete', target: '/app/deep/new.txt' }])
@@ -226,6 +228,10 @@ export function describeEngine(name: string, make: () => Promise<EngineWorld>): 
       await drive.down(true)
     })
   })
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }
 
 function milestones(event: Event): readonly string[] {

@@ -1,3 +1,4 @@
+import { watchRule } from '../core/builders.js'
 import { createFakeEngine } from '../fakes/fake-engine.js'
 import { describeEngine } from './describe-engine.js'
 
@@ -19,7 +20,7 @@ describeEngine('the fake', () => {
           { service: 'store', condition: 'service_healthy', required: true },
           { service: 'once', condition: 'service_completed_successfully', required: true },
         ],
-        watch: [{ action: 'sync', path: '/fake/app', target: '/app', ignore: [], include: [] }],
+        watch: [watchRule('sync', '/fake/app', '/app')],
       },
       { name: 'slow', sources: {}, buildTakes: 60_000 },
     ],

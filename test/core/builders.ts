@@ -1,4 +1,4 @@
-import type { Dependency, Instance, Project, Service } from '../../src/core/project.js'
+import type { Dependency, Instance, Project, Service, WatchRule } from '../../src/core/project.js'
 import { initialState, type ServiceState, type StackState } from '../../src/core/state.js'
 
 /** A service that needs `dependsOn` to be healthy. */
@@ -20,6 +20,8 @@ export function service(
     oneShot: false,
     ports: [],
     watch: [],
+    binds: [],
+    preset: null,
     profiles: [],
     restarts: false,
     replicas: 1,
@@ -27,6 +29,16 @@ export function service(
     at: null,
     ...more,
   }
+}
+
+/** A rule that covers `path` whole. */
+export function watchRule(
+  action: WatchRule['action'],
+  path: string,
+  target: string | null,
+  more: Partial<WatchRule> = {},
+): WatchRule {
+  return { action, path, target, ignore: [], include: [], initialSync: false, exec: null, at: null, ...more }
 }
 
 export function project(...services: readonly Service[]): Project {
@@ -85,7 +97,8 @@ export function serviceState(name: string, more: Partial<ServiceState> = {}): Se
     output: [],
     logLines: 0,
     logDropped: 0,
-    lastDelivery: null,
+    freshness: { state: 'unknown', waitingFor: 'nothing of it is watched', since: null },
+    server: null,
     ...more,
   }
 }

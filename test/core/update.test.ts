@@ -1,45 +1,26 @@
 import { describe, expect, it } from 'vitest'
 import type { WatchRule } from '../../src/core/project.js'
-import { decide, ruleFor, targetOf } from '../../src/core/update.js'
-import { service } from './builders.js'
+import { mountedBy, ruleFor, strongest, targetOf } from '../../src/core/update.js'
+import { service, watchRule } from './builders.js'
 
-const rule = (action: WatchRule['action'], path: string, target: string | null): WatchRule => ({
-  action,
-  path,
-  target,
-  ignore: [],
-  include: [],
-})
+const rule = watchRule
 const api = service('api', [], {
   watch: [rule('sync', '/demo/api/shop', '/app/shop'), rule('rebuild', '/demo/api/requirements.txt', null)],
 })
-const web = service('web', [], { watch: [rule('sync+restart', '/demo/web/', '/app/')] })
 
-describe('decide', () => {
-  it('asks each service for what its rules say, once a batch', () => {
-    expect(
-      decide([api, web], ['/demo/api/shop/a.py', '/demo/api/shop/b.py', '/demo/web/x.js', '/demo/other']),
-    ).toEqual([
-      {
-        service: 'api',
-        action: 'sync',
-        files: ['/demo/api/shop/a.py', '/demo/api/shop/b.py'],
-        reason: 'sync: /demo/api/shop/a.py',
-      },
-      {
-        service: 'web',
-        action: 'sync+restart',
-        files: ['/demo/web/x.js'],
-        reason: 'sync+restart: /demo/web/x.js',
-      },
-    ])
+describe('strongest', () => {
+  it.each([
+    [['sync', 'rebuild', 'sync+restart'], 'rebuild'],
+    [['restart', 'sync+restart'], 'sync+restart'],
+    [['sync', 'restart', 'sync+exec'], 'restart'],
+    [['sync', 'sync+exec'], 'sync+exec'],
+    [[], null],
+  ] as const)('of %j it is %s', (actions, expected) => {
+    expect(strongest(actions)).toBe(expected)
   })
+})
 
-  it('takes the strongest action of a batch', () => {
-    const [update] = decide([api], ['/demo/api/shop/a.py', '/demo/api/requirements.txt'])
-    expect(update).toMatchObject({ action: 'rebuild', reason: 'rebuild: /demo/api/requirements.txt' })
-  })
-
+describe('ruleFor', () => {
   it('takes the closest rule, whatever the order in the file', () => {
     const both = service('api', [], {
       watch: [rule('sync', '/demo/api', '/app'), rule('rebuild', '/demo/api/requirements.txt', null)],
@@ -58,5 +39,21 @@ describe('targetOf', () => {
     expect(targetOf(rule('sync', '/demo/web/', '/app/'), '/demo/web/src/a.js')).toBe('/app/src/a.js')
     expect(targetOf(rule('sync', '/demo/a.conf', '/etc/a.conf'), '/demo/a.conf')).toBe('/etc/a.conf')
     expect(targetOf(rule('rebuild', '/demo/a', null), '/demo/a/b')).toBeNull()
+  })
+})
+
+describe('mountedBy', () => {
+  const bind = { source: '/demo', target: '/srv' }
+  const mounted = (rule: WatchRule) => mountedBy({ binds: [bind] }, rule)
+
+  it('finds the mount that shows the watched path at its target', () => {
+    expect(mounted(rule('sync', '/demo/api', '/srv/api'))).toBe(bind)
+    expect(mounted(rule('sync', '/demo/', '/srv/'))).toBe(bind)
+  })
+
+  it('finds none where the target is another place', () => {
+    expect(mounted(rule('sync', '/demo/api', '/srv/other'))).toBeNull()
+    expect(mounted(rule('sync', '/demo-old', '/srv-old'))).toBeNull()
+    expect(mounted(rule('rebuild', '/demo', null))).toBeNull()
   })
 })

@@ -1,15 +1,19 @@
 import { readFile } from 'node:fs/promises'
+import { dirname, resolve as resolvePath } from 'node:path'
 import { DevstackError } from '../../src/core/error.js'
 import type { Operation } from '../../src/core/plan.js'
 import { checkServices } from '../../src/core/project.js'
 import type { Instance, Project, Service } from '../../src/core/project.js'
 import type {
   ApplyContext,
+  Delivery,
   Engine,
   EngineEvent,
   FileChange,
   LogRecord,
 } from '../../src/orchestrator/ports.js'
+import { openCat, openFake, runTool } from './fake-inside.js'
+import type { OpenHandler, RunHandler } from './fake-inside.js'
 import {
   answer,
   build,
@@ -19,6 +23,7 @@ import {
   printLine,
   remove,
   requireRunning,
+  requireRunningInstance,
   sha256,
   sourcesOf,
   start,
@@ -27,6 +32,7 @@ import {
 } from './fake-world.js'
 import type { FakeEngineOptions, World } from './fake-world.js'
 
+export type { FakeProcess, OpenHandler, RunHandler } from './fake-inside.js'
 export type { FakeEngineOptions, FakeService } from './fake-world.js'
 
 /** The engine, and what a test may do to it behind devstack's back. */
@@ -35,6 +41,11 @@ export interface FakeEngine extends Engine {
   crash(service: string, exitCode: number, options?: { readonly oomKilled?: boolean }): void
   /** The next operation of this kind about this service fails. */
   failNext(kind: Operation['kind'], service: string, error: DevstackError): void
+  /** The next deliveries fail, so many times. */
+  failNextDelivery(times: number, error?: DevstackError): void
+  /** What `open` and `run` start from now on. */
+  onOpen(handler: OpenHandler): void
+  onRun(handler: RunHandler): void
   /** The engine stops answering, and answers again. */
   lose(): void
   recover(): void
@@ -65,6 +76,9 @@ export function createFakeEngine(options: FakeEngineOptions): FakeEngine {
     log: [],
     extras: new Set(),
     building: new Set(),
+    deliveryFaults: [],
+    handlers: { open: openCat, run: runTool },
+    inputs: [],
     lost: false,
     count: 0,
   })
@@ -83,7 +97,7 @@ function openWorld(world: World): FakeEngine {
         const hash = world.images.get(name)
         return hash === undefined ? [] : [[name, hash] as const]
       })
-      return { project, images: [], builtHashes: Object.fromEntries(hashes) }
+      return { project, images: [], builtHashes: Object.fromEntries(hashes), inputs: world.inputs }
     },
     async observe(signal) {
       await answer(world, signal)
@@ -92,7 +106,19 @@ function openWorld(world: World): FakeEngine {
     apply: (operation, run) => applyFake(world, operation, run),
     async deliver(instance, changes, signal) {
       await answer(world, signal)
+      const fault = world.deliveryFaults.shift()
+      if (fault !== undefined) throw fault
       return await deliverFake(world, instance, changes)
+    },
+    async open(instance, request, signal) {
+      await answer(world, signal)
+      requireRunningInstance(world, instance)
+      return await openFake(instance, request, world.handlers.open, signal)
+    },
+    async run(instance, request, output, signal) {
+      await answer(world, signal)
+      requireRunningInstance(world, instance)
+      return await world.handlers.run(instance, request, output, signal)
     },
     async manifest(instance, signal) {
       await answer(world, signal)
@@ -115,6 +141,16 @@ function openWorld(world: World): FakeEngine {
       for (const container of of(world, service)) end(world, container, exitCode, oomKilled)
     },
     failNext: (kind, service, error) => world.faults.set(`${kind} ${service}`, error),
+    failNextDelivery: (times, error) => {
+      const fault = error ?? new DevstackError('DELIVERY_FAILED', 'could not deliver', { cause: 'scripted' })
+      for (let count = 0; count < times; count++) world.deliveryFaults.push(fault)
+    },
+    onOpen: (handler) => {
+      world.handlers.open = handler
+    },
+    onRun: (handler) => {
+      world.handlers.run = handler
+    },
     lose: () => {
       world.lost = true
       tell(world, { type: 'lost', cause: 'scripted' })
@@ -126,7 +162,7 @@ function openWorld(world: World): FakeEngine {
     print: (service, text) => {
       for (const container of of(world, service)) printLine(world, container, text)
     },
-    readFile: (service, path) => of(world, service)[0]?.files.get(path) ?? null,
+    readFile: (service, path) => readThrough(of(world, service)[0]?.files, path),
     reconfigure: (service) => world.revisions.set(service, (world.revisions.get(service) ?? 0) + 1),
     things: () => [...[...world.containers.values()].map(({ instance }) => instance.name), ...world.extras],
     building: () => [...world.building],
@@ -190,22 +226,43 @@ async function deliverFake(
   world: World,
   instance: Instance,
   changes: readonly FileChange[],
-): Promise<number> {
+): Promise<Delivery> {
   const container = world.containers.get(instance.id)
   if (container === undefined) throw new DevstackError('DELIVERY_FAILED', `${instance.service} is gone`)
+  const written: Record<string, string> = {}
+  const failed: { readonly target: string; readonly cause: string }[] = []
   let bytes = 0
   for (const change of changes) {
-    if (change.type === 'delete') {
-      for (const path of container.files.keys()) {
-        if (path === change.target || path.startsWith(`${change.target}/`)) container.files.delete(path)
+    const { target } = change
+    switch (change.type) {
+      case 'delete':
+        for (const path of container.files.keys())
+          if (path === target || path.startsWith(`${target}/`)) container.files.delete(path)
+        break
+      case 'link':
+        container.files.set(target, `link:${change.to}`)
+        written[target] = sha256(`link:${change.to}`)
+        break
+      case 'write': {
+        const content = await readFile(change.source).catch(() => null)
+        if (content === null) {
+          failed.push({ target, cause: 'it is gone' })
+          break
+        }
+        container.files.set(target, content.toString('utf8'))
+        written[target] = sha256(content)
+        bytes += content.length
       }
-      continue
     }
-    const text = await readFile(change.source, 'utf8')
-    container.files.set(change.target, text)
-    bytes += Buffer.byteLength(text)
   }
-  return bytes
+  return { bytes, written, failed }
+}
+
+/** As a program in the container reads it: through links. */
+function readThrough(files: ReadonlyMap<string, string> | undefined, path: string): string | null {
+  const text = files?.get(path) ?? null
+  const to = text === null ? undefined : /^link:(.*)$/s.exec(text)?.[1]
+  return to === undefined ? text : readThrough(files, resolvePath(dirname(path), to))
 }
 
 // ---- streams --------------------------------------------------------------------------------------------------------

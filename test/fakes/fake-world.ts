@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DevstackError } from '../../src/core/error.js'
 import type { Dependency, Health, Instance, Service, WatchRule } from '../../src/core/project.js'
 import type { ApplyContext, EngineEvent, LogRecord } from '../../src/orchestrator/ports.js'
+import type { OpenHandler, RunHandler } from './fake-inside.js'
 
 /** A service of the make-believe project. Times are milliseconds. */
 export interface FakeService {
@@ -17,6 +18,7 @@ export interface FakeService {
   readonly sources?: Readonly<Record<string, string>>
   readonly buildTakes?: number
   readonly watch?: readonly WatchRule[]
+  readonly preset?: string
 }
 
 export interface FakeEngineOptions {
@@ -43,6 +45,10 @@ export interface World {
   readonly extras: Set<string>
   /** Services whose build runs. */
   readonly building: Set<string>
+  readonly deliveryFaults: DevstackError[]
+  readonly handlers: { open: OpenHandler; run: RunHandler }
+  /** {@link Resolution.inputs}. */
+  readonly inputs: readonly string[]
   lost: boolean
   count: number
 }
@@ -61,6 +67,8 @@ export function toService(service: FakeService, revision: number): Service {
     oneShot,
     ports: [],
     watch,
+    binds: [],
+    preset: service.preset ?? null,
     profiles: [],
     restarts: false,
     replicas: 1,
@@ -176,6 +184,11 @@ export function requireRunning(world: World, service: string): void {
   throw new DevstackError('SERVICE_FAILED', `${service} is not running`, { hint: `devstack up ${service}` })
 }
 
+export function requireRunningInstance(world: World, { id, service }: Instance): void {
+  if (world.containers.get(id)?.instance.state === 'running') return
+  throw new DevstackError('EXEC_FAILED', `${service} is not running`, { hint: `devstack up ${service}` })
+}
+
 export function of(world: World, service: string): readonly Container[] {
   return [...world.containers.values()].filter(({ instance }) => instance.service === service)
 }
@@ -210,6 +223,6 @@ export function printLine(world: World, container: Container, text: string): voi
   tell(world, record)
 }
 
-export function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
+export function sha256(content: string | Buffer): string {
+  return createHash('sha256').update(content).digest('hex')
 }

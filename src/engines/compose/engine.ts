@@ -1,16 +1,20 @@
 import type { Engine } from '../../orchestrator/ports.js'
 import { apply } from './apply.js'
 import { createCommand, findCompose } from './command.js'
+import { createContainerFiles } from './container-files.js'
 import { createDeliverer } from './deliver.js'
 import { createDocker } from './docker.js'
 import { readEvents } from './events.js'
 import { watchContainers } from './event-stream.js'
 import { execInService } from './exec.js'
 import { createImageKit } from './image-kit.js'
+import { openInside, runToEnd } from './inside.js'
 import { readLogs } from './logs.js'
 import { readManifest } from './manifest.js'
 import { observe } from './observe.js'
 import type { ComposeEngineOptions, EngineContext } from './options.js'
+import { createPendingDeletes } from './pending.js'
+import { createRemover } from './remove.js'
 import { resolve } from './resolve.js'
 import type { Resolved } from './resolve.js'
 import { createUsageReader } from './usage.js'
@@ -25,7 +29,12 @@ export function createComposeEngine(options: ComposeEngineOptions): Engine {
     options.endpoint,
   )
   const docker = createDocker(options.endpoint)
-  const deliverer = createDeliverer(docker)
+  const deliverer = createDeliverer({
+    docker,
+    files: createContainerFiles(docker),
+    remover: createRemover(docker),
+    pending: createPendingDeletes(options.stateFolder),
+  })
   const images = createImageKit(options, docker)
   const context: EngineContext = { options, docker, command, deliverer, images }
   const project = options.projectName
@@ -39,11 +48,20 @@ export function createComposeEngine(options: ComposeEngineOptions): Engine {
     },
     observe: (signal) => observe(context, signal),
     apply: (operation, run) => apply(context, resolved, operation, run),
-    deliver: (instance, changes, signal) => deliverer.deliver(instance, changes, signal),
+    deliver: (instance, changes, signal) =>
+      deliverer.deliver(instance, changes, deliveryRoots(resolved, instance.service), signal),
+    open: (instance, request, signal) => openInside(docker, instance, request, signal),
+    run: (instance, request, output, signal) => runToEnd(docker, instance, request, output, signal),
     manifest: (instance, signal) => readManifest(docker, resolved, instance, signal),
     exec: (request, signal) => execInService(context, request, signal),
     events: (signal) => readEvents(docker, project, signal, watchContainers(docker, project, signal)),
     logs: (request, signal) => readLogs(docker, project, request, signal),
     usage,
   }
+}
+
+/** Where the service's rules deliver to. */
+function deliveryRoots(resolved: Resolved | null, service: string): readonly string[] {
+  const rules = resolved?.resolution.project.services[service]?.watch ?? []
+  return rules.flatMap(({ target }) => (target === null ? [] : [target]))
 }

@@ -10,6 +10,8 @@ export const LABEL = {
   worktree: 'dev.devstack.worktree',
   build: 'dev.devstack.build',
   manifest: 'dev.devstack.manifest',
+  /** Of a short-lived container: the id of the one that it works on. */
+  helper: 'dev.devstack.helper',
 } as const
 
 /** `docker compose run` containers are somebody's own and no instances of a service. */

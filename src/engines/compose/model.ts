@@ -10,6 +10,8 @@ export interface ComposeService {
   readonly image?: string
   readonly build?: ComposeBuild | null
   readonly container_name?: string
+  readonly entrypoint?: readonly string[] | null
+  readonly command?: readonly string[] | null
   readonly depends_on?: Readonly<Record<string, { readonly condition: string; readonly required?: boolean }>>
   readonly ports?: readonly ComposePort[]
   readonly volumes?: readonly ComposeMount[]

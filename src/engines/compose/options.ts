@@ -14,6 +14,18 @@ export interface BuildPlace {
   readonly target: string | null
 }
 
+/** What the compose files say that a container runs; null: what its image says. */
+export interface OwnCommand {
+  readonly entrypoint: readonly string[] | null
+  readonly command: readonly string[] | null
+}
+
+/** What a container runs instead. An entrypoint alone drops the image's own command, as Compose does. */
+export interface CommandOverride {
+  readonly entrypoint?: readonly string[] | undefined
+  readonly command?: readonly string[] | undefined
+}
+
 /** What the Compose engine must know; everything comes from the command line's side. */
 export interface ComposeEngineOptions {
   /** Absolute path of the folder that holds the project. */
@@ -40,6 +52,14 @@ export interface ComposeEngineOptions {
   readonly watch?: Readonly<Record<string, readonly WatchEntry[]>> | undefined
   /** The rules of a service's preset, paths absolute; empty where it has none. Asked for services without rules. */
   readonly presetRules?: ((service: string, build: BuildPlace) => Promise<readonly WatchEntry[]>) | undefined
+  /** By service: its preset in devstack.yaml. */
+  readonly presets?: Readonly<Record<string, string>> | undefined
+  /** Absolute paths of other files that the project was read from: devstack.yaml. */
+  readonly configFiles?: readonly string[] | undefined
+  /** Asked for every service: what its containers run instead of what the project says. Null: nothing else. */
+  readonly wrapCommand?:
+    | ((service: string, place: BuildPlace | null, own: OwnCommand) => Promise<CommandOverride | null>)
+    | undefined
   /** The version of devstack. */
   readonly version: string
   /** The program and first arguments that run Compose; by default found as the command line program finds it. */

@@ -1,9 +1,11 @@
 import type { ComposePort } from './model.js'
+import type { CommandOverride } from './options.js'
 
 /** What is added to one service of somebody's compose project. */
 export interface ServiceOverride {
   readonly image?: string | undefined
   readonly ports?: readonly ComposePort[] | undefined
+  readonly command?: CommandOverride | null | undefined
 }
 
 /** What is added to the build of one service. */
@@ -31,6 +33,9 @@ export function formatOverride(override: Override): string {
     const parts = [`labels: ${toFlow(override.labels)}`]
     if (service.image !== undefined) parts.push(`image: ${toFlow(service.image)}`)
     if (service.ports !== undefined) parts.push(`ports: !override ${toFlow(service.ports)}`)
+    const { entrypoint, command } = service.command ?? {}
+    if (entrypoint !== undefined) parts.push(`entrypoint: ${toFlow(entrypoint)}`)
+    if (command !== undefined) parts.push(`command: ${toFlow(command)}`)
     return `  ${toFlow(name)}:\n${parts.map((part) => `    ${part}\n`).join('')}`
   })
   const volumes = Object.entries(override.volumeLabels).map(

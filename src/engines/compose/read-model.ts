@@ -16,6 +16,8 @@ export interface ReadModel {
   /** What Compose warned about. */
   readonly warnings: readonly Problem[]
   readonly extensions: Readonly<Record<string, ServiceExtension>>
+  /** What the compose files include, extend and name, as far as they were looked at. */
+  readonly inputs: readonly string[]
   readonly locate: (path: readonly (string | number)[]) => SourcePosition | null
 }
 
@@ -42,6 +44,7 @@ export async function readModel(
     profiles,
     warnings: sources === null ? warnings.map(plainWarning) : placed(warnings, sources),
     extensions: sources?.extensions ?? {},
+    inputs: sources?.inputs ?? [],
     locate: sources?.locate ?? (() => null),
   }
 }

@@ -10,11 +10,12 @@ import { chooseProjectImages } from './image-choice.js'
 import type { ProjectImages } from './image-choice.js'
 import { indexImages } from './image-index.js'
 import type { ImageIndex } from './image-index.js'
+import { inputFiles } from './inputs.js'
 import { isInstance, LABEL } from './labels.js'
 import { servicesOf } from './model.js'
 import type { ComposeModel } from './model.js'
 import type { ListedContainer } from './observe.js'
-import type { EngineContext } from './options.js'
+import type { CommandOverride, EngineContext } from './options.js'
 import { formatOverride } from './override.js'
 import type { ServiceOverride } from './override.js'
 import { watchRules } from './preset-watch.js'
@@ -27,6 +28,7 @@ import { readIfThere, writeIfChanged } from './state.js'
 import { listVolumes, readVolumes } from './volumes.js'
 import type { ListedVolume } from './volumes.js'
 import { worktreeWarnings } from './warnings.js'
+import { wrapCommands } from './wrap-command.js'
 
 /** What {@link resolve} found out; `apply` needs more of it than the orchestrator. */
 export interface Resolved {
@@ -91,8 +93,9 @@ async function resolveOnce(
   if (!context.options.primary) warnAboutWorktree(read, emit)
   const { choices } = images
   const volumeLabels = await readVolumes(context, { model, choices, present, volumes, services, purpose })
+  const commands = await wrapCommands(context.options, model)
   const text = formatOverride({
-    services: overrides(model, images, ports),
+    services: overrides(model, images, ports, commands),
     volumeLabels,
     labels: ownLabels(context),
   })
@@ -105,7 +108,12 @@ async function resolveOnce(
   )
   const project = toProject(context, read, { hashes, images, ports, watch }, null)
   return {
-    resolution: { project, images: choices, builtHashes: builtHashes(project, present) },
+    resolution: {
+      project,
+      images: choices,
+      builtHashes: builtHashes(project, present),
+      inputs: inputFiles(context.options, model, read.inputs),
+    },
     model,
     profiles,
     images,
@@ -156,6 +164,7 @@ function toProject(
     images: images?.refs ?? {},
     imageHealthChecks: images?.healthChecks ?? {},
     watch,
+    presets: options.presets ?? {},
     extensions: read.extensions,
     locate: read.locate,
   })
@@ -216,11 +225,12 @@ function overrides(
   model: ComposeModel,
   images: ProjectImages,
   ports: SettledPorts,
+  commands: Readonly<Record<string, CommandOverride | null>>,
 ): Readonly<Record<string, ServiceOverride>> {
   return Object.fromEntries(
     Object.entries(servicesOf(model)).map(([name]) => [
       name,
-      { image: images.refs[name], ports: ports[name] },
+      { image: images.refs[name], ports: ports[name], command: commands[name] },
     ]),
   )
 }

@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { DevstackError } from '../../core/error.js'
-import type { EngineContext } from './options.js'
+import type { ComposeEngineOptions, EngineContext } from './options.js'
 import type { ComposeSources, SourceRequest } from './source/types.js'
 
-/** Words that Compose's own output leaves out, or that bring in files where they may stand. */
-const HIDDEN = /x-devstack|^include:|\bextends:/m
+/** Words that Compose's own output leaves out, or that bring in other files. */
+const HIDDEN = /x-devstack|^["']?include\b|\bextends\b|\b(?:env|label)_file\b/m
 
 /** Whether the files hold something that `docker compose config` does not print. */
 export async function hideSomething(context: EngineContext): Promise<boolean> {
@@ -47,12 +47,21 @@ export async function explainFiles(
 }
 
 function sourceRequest({ options }: EngineContext, profiles: readonly string[]): SourceRequest {
-  const { files, env, folder } = options
-  const projectDirectory = files[0] === undefined ? folder : dirname(files[0])
-  const named = (env['COMPOSE_ENV_FILES'] ?? '').split(',').filter((file) => file !== '')
-  const envFiles =
-    named.length > 0 ? named.map((file) => resolve(folder, file)) : defaultEnvFile(projectDirectory)
-  return { files, env, envFiles, profiles, projectDirectory }
+  const { files, env } = options
+  return { files, env, envFiles: envFilesOf(options), profiles, projectDirectory: projectDirectory(options) }
+}
+
+/** What Compose's own relative paths start from. */
+export function projectDirectory({ files, folder }: ComposeEngineOptions): string {
+  return files[0] === undefined ? folder : dirname(files[0])
+}
+
+/** The env files that Compose replaces variables from. */
+export function envFilesOf(options: ComposeEngineOptions): readonly string[] {
+  const named = (options.env['COMPOSE_ENV_FILES'] ?? '').split(',').filter((file) => file !== '')
+  return named.length > 0
+    ? named.map((file) => resolve(options.folder, file))
+    : defaultEnvFile(projectDirectory(options))
 }
 
 /** The one that Compose reads by itself, and does not miss. */

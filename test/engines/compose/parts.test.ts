@@ -4,8 +4,8 @@ import type { WatchRule } from '../../../src/core/project.js'
 import { createBuildReader } from '../../../src/engines/compose/build-output.js'
 import { createChannel } from '../../../src/engines/compose/channel.js'
 import { createDeliverer } from '../../../src/engines/compose/deliver.js'
+import type { DeliveryTools } from '../../../src/engines/compose/deliver.js'
 import { explainEngineText } from '../../../src/engines/compose/docker.js'
-import type { Docker } from '../../../src/engines/compose/docker.js'
 import { execArguments } from '../../../src/engines/compose/exec.js'
 import { formatOverride } from '../../../src/engines/compose/override.js'
 import { resolveOwner } from '../../../src/engines/compose/owner.js'
@@ -140,6 +140,9 @@ describe('files that are delivered', () => {
     target: '/app',
     ignore: [],
     include: [],
+    initialSync: false,
+    exec: null,
+    at: null,
     ...fields,
   })
   test('the first rule that covers a path decides, and what it ignores is built', () => {
@@ -154,7 +157,7 @@ describe('files that are delivered', () => {
 
 describe('delivery', () => {
   // Nothing of the engine may be asked for a target that is refused.
-  const deliverer = createDeliverer({} as Docker)
+  const deliverer = createDeliverer({} as DeliveryTools)
   const instance = { id: 'c1', service: 'api', state: 'running' } as Parameters<typeof deliverer.deliver>[0]
   test('a target that is not a plain absolute path is refused before the engine is asked', async () => {
     const odd = fc.oneof(
@@ -166,7 +169,7 @@ describe('delivery', () => {
     await fc.assert(
       fc.asyncProperty(odd, async (target) => {
         await expect(
-          deliverer.deliver(instance, [{ type: 'delete', target }], AbortSignal.timeout(1000)),
+          deliverer.deliver(instance, [{ type: 'delete', target }], [], AbortSignal.timeout(1000)),
         ).rejects.toMatchObject({ code: 'DELIVERY_FAILED' })
       }),
     )

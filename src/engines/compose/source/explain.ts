@@ -2,7 +2,7 @@ import type { ServiceExtension } from '../../../core/compose.js'
 import type { SourcePosition } from '../../../core/error.js'
 import { byPlace, YAML_CAPS } from '../../../core/yaml.js'
 import type { Path } from '../../../core/yaml.js'
-import { checkFiles } from './files.js'
+import { checkFiles, namedFiles } from './files.js'
 import { checkFormats } from './formats.js'
 import { loadSources } from './load.js'
 import { fromComposeMessage } from './message.js'
@@ -46,7 +46,8 @@ export async function readComposeSources(request: SourceRequest): Promise<Compos
   const loaded = await loadSources(request)
   const { problems, unset } = loaded
   const services = [...loaded.services.keys()]
-  return { problems, unset, locate: locator(loaded), services, extensions: extensionsOf(loaded) }
+  const inputs = [...loaded.read, ...namedFiles(servicesOf(loaded, []))]
+  return { problems, unset, locate: locator(loaded), services, extensions: extensionsOf(loaded), inputs }
 }
 
 async function schemaProblems(loaded: LoadedSources): Promise<readonly SourceProblem[]> {

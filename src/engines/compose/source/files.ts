@@ -42,6 +42,18 @@ async function missing(wanted: Wanted): Promise<readonly SourceProblem[]> {
   return fits ? [] : [{ message: `${what}: ${path} is not a ${kind}`, at, hint, stage }]
 }
 
+/** The env files of all services, also those that need not be there. */
+export function namedFiles(services: readonly ServiceSource[]): readonly string[] {
+  return services.flatMap(({ bodies }) =>
+    ['env_file', 'label_file'].flatMap((key) =>
+      itemsOf(bodies, key).flatMap(({ value, document }) => {
+        const file = isMap(value) ? value['path'] : value
+        return typeof file === 'string' && file !== '' ? [resolve(document.folder, file)] : []
+      }),
+    ),
+  )
+}
+
 function envFiles({ name, bodies }: ServiceSource): readonly Wanted[] {
   return ['env_file', 'label_file'].flatMap((key) =>
     itemsOf(bodies, key).flatMap(({ value, at, document }): readonly Wanted[] => {

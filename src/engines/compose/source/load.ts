@@ -61,13 +61,24 @@ class Loader {
   private complete = true
   private outer: Environment = {}
   private files = 0
+  private readonly paths = new Set<string>()
 
   result(): LoadedSources {
     const { documents, bases, services, definitions, problems, complete, outer: environment } = this
     const unset = [
       ...new Map(this.unset.toReversed().map((one) => [one.name, one.problem])).values(),
     ].toReversed()
-    return { documents, bases, services, definitions, problems, unset, complete, environment }
+    return {
+      documents,
+      bases,
+      services,
+      definitions,
+      problems,
+      unset,
+      complete,
+      environment,
+      read: [...this.paths],
+    }
   }
 
   /** The values of the `.env` files under the environment. */
@@ -115,6 +126,7 @@ class Loader {
         continue
       }
       const usual = resolve(include.folder, '.env')
+      this.paths.add(usual)
       const envFiles = include.envFiles ?? ((await isThere(usual)) ? [usual] : [])
       const env = await this.environment(envFiles, layer.env, at)
       const { files, folder } = include
@@ -224,6 +236,7 @@ class Loader {
 
   private async read(file: string, from: SourcePosition | null): Promise<string | null> {
     const at = from ?? { file, line: 1, column: 1 }
+    this.paths.add(file)
     try {
       const about = await stat(file)
       // A pipe may have nobody at its other end.

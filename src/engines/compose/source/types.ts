@@ -50,6 +50,8 @@ export interface ComposeSources {
   readonly services: readonly string[]
   /** By service: its `x-devstack`, which `docker compose config --format json` leaves out. */
   readonly extensions: Readonly<Record<string, ServiceExtension>>
+  /** Absolute paths of what was read or is named: compose files, env files; also those that are not there. */
+  readonly inputs: readonly string[]
 }
 
 export type YamlMap = Readonly<Record<string, unknown>>
@@ -90,6 +92,8 @@ export interface LoadedSources {
   readonly unset: readonly Problem[]
   /** The environment over the values of the `.env` files. */
   readonly environment: Environment
+  /** Absolute paths of every file that was, or was to be, read. */
+  readonly read: readonly string[]
   /** False where a file could not be read: what it defines is not known, so nothing is called undefined. */
   readonly complete: boolean
 }

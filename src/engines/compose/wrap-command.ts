@@ -1,0 +1,29 @@
+import { servicesOf } from './model.js'
+import type { ComposeModel, ComposeService } from './model.js'
+import type { BuildPlace, CommandOverride, ComposeEngineOptions } from './options.js'
+
+/** By service: what its containers run instead of what the project says. */
+export async function wrapCommands(
+  { wrapCommand }: ComposeEngineOptions,
+  model: ComposeModel,
+): Promise<Readonly<Record<string, CommandOverride | null>>> {
+  if (wrapCommand === undefined) return {}
+  const wrapped = await Promise.all(
+    Object.entries(servicesOf(model)).map(async ([name, service]) => {
+      const own = { entrypoint: plain(service.entrypoint), command: plain(service.command) }
+      return [name, await wrapCommand(name, placeOf(service), own)] as const
+    }),
+  )
+  return Object.fromEntries(wrapped)
+}
+
+function placeOf({ build }: ComposeService): BuildPlace | null {
+  if (build?.context === undefined) return null
+  const { context, dockerfile = 'Dockerfile', target = null } = build
+  return { context, dockerfile, target }
+}
+
+/** Compose prints a dollar sign twice, so that its output can be read again. */
+function plain(words: readonly string[] | null | undefined): readonly string[] | null {
+  return words?.map((word) => word.replaceAll('$$', () => '$')) ?? null
+}
