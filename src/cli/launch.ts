@@ -5,7 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { DevstackError } from '../core/error.js'
 import { connectSession, type SessionClient } from '../host/session/client.js'
-import { runSession } from './run-session.js'
 import type { Server } from './io.js'
 import type { StackRef } from './stack.js'
 import { build } from './version.js'
@@ -116,6 +115,8 @@ async function workInside<T>(
   env: Readonly<Record<string, string | undefined>>,
   work: (client: SessionClient) => Promise<T>,
 ): Promise<T> {
+  // Most commands join a session: they need not load what runs one.
+  const { runSession } = await import('./run-session.js')
   const listening = Promise.withResolvers<void>()
   let stop: () => void = () => undefined
   const session = runSession(stack, {

@@ -2,7 +2,7 @@ import type { StackState } from '../core/state.js'
 import { connectSession } from '../host/session/client.js'
 import { look } from '../orchestrator/look.js'
 import type { InstanceUsage } from '../orchestrator/ports.js'
-import { systemClock } from './run-session.js'
+import { systemClock } from './clock.js'
 import { createEngine, type StackRef } from './stack.js'
 
 export interface ReadState {

@@ -33,6 +33,7 @@ const verbs = [...help.matchAll(/^ {2}([a-z]+) .*?(?:\[|<|\s{2})/gm)]
 describe('the command line', () => {
   it('has every verb of the contract', () => {
     expect(verbs.toSorted((a, b) => a.localeCompare(b))).toEqual([
+      'approve',
       'attach',
       'bootstrap',
       'completion',
@@ -54,6 +55,7 @@ describe('the command line', () => {
       'up',
       'version',
       'wait',
+      'why',
     ])
   })
 

@@ -32,6 +32,9 @@ const stories: Readonly<Record<string, (source: story.StorySource) => unknown>> 
   busy: story.busy,
   crashed: story.crashed,
   brokenBuild: story.brokenBuild,
+  saved: story.saved,
+  stale: story.stale,
+  held: story.held,
   hostile,
 }
 stories[kind]?.(source)
@@ -43,6 +46,8 @@ source.onSend = async (intent) => {
   record(`intent ${JSON.stringify(intent)}`)
   source.clock = real() - begun
   if (process.env['FIXTURE_DEAF'] !== undefined) return
+  if (intent.type === 'approve')
+    source.emit({ type: 'approvalEnded', id: intent.hold, outcome: 'approved', reason: 'asked for' })
   if (intent.type === 'cancel')
     setTimeout(
       () => source.emit({ type: 'stackFailed', durationMs: 1000, cancelled: true, failures: [] }),
