@@ -1,13 +1,17 @@
 import { join } from 'node:path'
 import { createHistory } from '../host/history.js'
 import { listen, serve } from '../host/session/server.js'
-import { createSourceTree } from '../host/watch/tree.js'
-import { createFileWatcher } from '../host/watch/watcher.js'
+import { createDeliveryRecord } from '../host/deliveries.js'
+import { createSources } from '../host/watch/sources.js'
 import type { Clock } from '../orchestrator/ports.js'
 import { createSession, type Session } from '../orchestrator/session.js'
 import { rememberServices } from './early-source.js'
-import { createEngine, type StackRef } from './stack.js'
+import { presetOf } from './presets.js'
+import { createEngine, packagePath, type StackRef } from './stack.js'
 import { build, version } from './version.js'
+
+/** devstack's own files for containers, in the package. */
+const SUPPORT = 'src/presets'
 
 const HEALTH_DEADLINE_MS = 5 * 60_000
 
@@ -27,12 +31,16 @@ export interface RunSessionOptions {
  */
 export async function runSession(stack: StackRef, options: RunSessionOptions): Promise<void> {
   const server = await listen(stack.socketPath)
-  const engine = await createEngine(stack, options.env)
+  const wrapped = new Set<string>()
+  const engine = await createEngine(stack, options.env, wrapped)
+  const support = packagePath(SUPPORT)
+  const { server: answers } = stack
   const session = createSession({
     engine,
     clock: systemClock,
-    watcher: createFileWatcher(),
-    tree: createSourceTree(),
+    sources: createSources(),
+    record: createDeliveryRecord(join(stack.stateFolder, 'delivered')),
+    preset: (service) => presetOf(service, { support, server: answers, wrapped: wrapped.has(service.name) }),
     history: createHistory(join(stack.stateFolder, 'history.json')),
     project: stack.name,
     folder: stack.folder,

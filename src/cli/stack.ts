@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DevstackError } from '../core/error.js'
@@ -12,6 +13,7 @@ import { socketPath } from '../host/project/socket.js'
 import { stateRoot } from '../host/project/state.js'
 import type { Engine } from '../orchestrator/ports.js'
 import type { PresetName } from '../presets/preset.js'
+import type { Server } from './io.js'
 import type { CommandContext } from './commands.js'
 import { build, version } from './version.js'
 
@@ -30,6 +32,10 @@ export interface StackRef {
   readonly imageSource: ImageSource
   /** Presets of devstack.yaml, by service. */
   readonly presets: Readonly<Record<string, PresetName>>
+  /** devstack.yaml, or null where there is none. */
+  readonly configFile: string | null
+  /** What answers for Flask services: as the last `up` asked for. */
+  readonly server: Server
   /** Watch rules of devstack.yaml, by service. */
   readonly watch: Readonly<Record<string, readonly WatchEntry[]>>
 }
@@ -59,12 +65,18 @@ export async function openStack({ io, globals }: CommandContext): Promise<StackR
     socketPath: await socketPath(stateFolder, io.env),
     imageSource: found.config?.images?.source ?? 'auto',
     presets: presetsOf(found),
+    configFile: found.configFile,
+    server: globals.server ?? servedBy(stateFolder),
     watch: watchOf(found),
   }
 }
 
-/** The engine that runs the stack. Opens nothing yet. */
-export async function createEngine(stack: StackRef, env: Environment): Promise<Engine> {
+/** The engine that runs the stack. Opens nothing yet. `wrapped` is filled with the services that a reloader runs. */
+export async function createEngine(
+  stack: StackRef,
+  env: Environment,
+  wrapped: Set<string> = new Set(),
+): Promise<Engine> {
   const { createComposeEngine } = await import('../engines/compose/engine.js')
   const { engineEndpoint } = await import('../host/bootstrap/endpoint.js')
   const { formatOwner, portOwner } = await import('../host/doctor/ports.js')
@@ -81,6 +93,15 @@ export async function createEngine(stack: StackRef, env: Environment): Promise<E
     env: ca === undefined ? env : { CA_BUNDLE: ca, ...env },
     images: { source: stack.imageSource, recipesFolder: packagePath('compose/images') },
     watch: stack.watch,
+    presets: stack.presets,
+    configFiles: [stack.configFile ?? []].flat(),
+    wrapCommand: async (service, place, own) => {
+      const preset = stack.server === 'reloader' ? stack.presets[service] : undefined
+      if (preset !== 'flask') return null
+      const command = await (await import('./presets.js')).wrappedCommand(preset, place, own)
+      if (command !== null) wrapped.add(service)
+      return command
+    },
     presetRules: async (service, build) => {
       const preset = stack.presets[service]
       return preset === undefined ? [] : (await import('./presets.js')).rulesOfPreset(preset, build)
@@ -100,6 +121,21 @@ export async function imageEngine(env: Environment): Promise<ImageEngine> {
   const { engineEndpoint } = await import('../host/bootstrap/endpoint.js')
   const docker = createDocker((await engineEndpoint(env)).host)
   return createImageEngine(() => docker.client())
+}
+
+/** Which server the last session was started with. */
+function servedBy(stateFolder: string): Server {
+  try {
+    const text = readFileSync(serverFile(stateFolder), 'utf8')
+    return text === 'production' ? text : 'reloader'
+  } catch {
+    return 'reloader'
+  }
+}
+
+/** Keeps which server was asked for. */
+export function serverFile(stateFolder: string): string {
+  return join(stateFolder, 'server')
 }
 
 /** A file of the installed package: the bundle lies in its `dist`. */
