@@ -1,5 +1,6 @@
 // Bundles the command line into dist/, so that it starts fast: each verb and each heavy library is a chunk that is loaded
-// where it is used. `dist/main.js` is the command, `dist/session.js` the session's process.
+// where it is used. `dist/main.js` is the command, `dist/session.js` the session's process,
+// `dist/watch-worker.js` the thread that watches files.
 import { build } from 'esbuild'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -87,7 +88,11 @@ const banner = {
 await rm(`${root}dist.new`, { recursive: true, force: true })
 await build({
   absWorkingDir: root,
-  entryPoints: { main: 'src/cli/entry.ts', session: 'src/cli/session-entry.ts' },
+  entryPoints: {
+    main: 'src/cli/entry.ts',
+    session: 'src/cli/session-entry.ts',
+    'watch-worker': 'src/host/watch/worker.ts',
+  },
   outdir: 'dist.new',
   bundle: true,
   splitting: true,
