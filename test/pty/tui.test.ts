@@ -76,6 +76,21 @@ describe('the screen', () => {
     ])
   })
 
+  test('tells why, and lets go what waits for a person', async () => {
+    const terminal = run(['held'])
+    await terminal.shows('? compose.yaml changed: recreate api  [y] apply  [v] view, 1 more')
+    expectWhole(terminal)
+    terminal.press('v')
+    await terminal.shows('recreate api: env changed: FLASK_ENV')
+    terminal.press(KEYS.escape, KEYS.down, KEYS.down, 'w')
+    await terminal.shows('─ api ─ why')
+    await terminal.shows('delivered +7 ms (1 file, 3.1 kB)')
+    terminal.press('y')
+    await terminal.shows('214 of 230 watched')
+    await terminal.shows('approved: compose.yaml changed: recreate api')
+    expect(await terminal.recorded()).toEqual(['intent {"type":"approve","hold":"plan-2"}'])
+  })
+
   test('fits again after every resize', async () => {
     const terminal = run(['busy', 'up', '50'])
     await terminal.shows('? help')

@@ -41,7 +41,7 @@ export async function printStatus(
     return [
       `${row.glyph} ${row.name}`,
       fitText(row.text, Math.max(24, width)),
-      fresh === null ? '' : fitText(fresh.text, Math.max(34, width)),
+      fresh === null ? '' : fitText(fresh.text, io.stdout.isTTY ? Math.max(34, width) : 200),
       used.cpu === null ? '' : `${String(Math.round(used.cpu * 100))}%`,
       used.memoryBytes === null ? '' : formatBytes(used.memoryBytes),
       originOf(service),

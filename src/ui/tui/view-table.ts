@@ -89,7 +89,7 @@ function columnsOf(rows: readonly ServiceRow[], state: StackState, size: Size, w
 
 /** `live, 123 ms`: the column keeps its width from save to save. */
 const USUAL_FRESH = 12
-const LONGEST_FRESH = 46
+const LONGEST_FRESH = 56
 /** Less says nothing that its word does not. */
 const SHORTEST_DETAIL = 18
 
