@@ -89,7 +89,7 @@ export function addCommands(program: Command, wiring: Wiring): void {
     .description('let go what waits for you: a new plan, a mass delete, a migration; alone it lists them')
     .option('--list', 'only list what waits')
     .option('--json', 'one JSON object for each that waits')
-    .addHelpText('after', examples('devstack approve', 'devstack approve plan-1'))
+    .addHelpText('after', examples('devstack approve', 'devstack approve plan'))
     .action(run(async () => (await import('./commands/approve.js')).approve))
 
   program

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { DevstackError } from '../core/error.js'
 import { connectSession, type SessionClient } from '../host/session/client.js'
 import type { Server } from './io.js'
-import type { StackRef } from './stack.js'
+import { serverFile, type StackRef } from './stack.js'
 import { build } from './version.js'
 
 const LOG_LIMIT = 1024 * 1024
@@ -48,7 +48,7 @@ export async function ensureSession(
     } else if (started) {
       throw lost(stack)
     } else {
-      await startSession(stack, env, server)
+      await startSession(stack, env)
       started = true
     }
   }
@@ -146,10 +146,9 @@ function ignoreLost(error: unknown): void {
 async function startSession(
   stack: StackRef,
   env: Readonly<Record<string, string | undefined>>,
-  server: Server | null,
 ): Promise<void> {
   mkdirSync(stack.stateFolder, { recursive: true, mode: 0o700 })
-  writeFileSync(serverPath(stack), server ?? USUAL_SERVER, { mode: 0o600 })
+  writeFileSync(serverFile(stack.stateFolder), stack.server, { mode: 0o600 })
   const log = openLog(logPath(stack))
   const entry = fileURLToPath(new URL('./session.js', import.meta.url))
   const child = spawn(process.execPath, [entry, '--stack', JSON.stringify(stack)], {
@@ -170,19 +169,13 @@ async function startSession(
   child.unref()
 }
 
-const USUAL_SERVER: Server = 'reloader'
-
-/** Which server the last session was started with. */
+/** Which server the running session was started with; '' where that was not written down. */
 function servedBy(stack: StackRef): string {
   try {
-    return readFileSync(serverPath(stack), 'utf8')
+    return readFileSync(serverFile(stack.stateFolder), 'utf8')
   } catch {
-    return USUAL_SERVER
+    return ''
   }
-}
-
-function serverPath(stack: StackRef): string {
-  return join(stack.stateFolder, 'server')
 }
 
 function openLog(path: string): number {

@@ -33,9 +33,12 @@ export function freshOf(service: ServiceState, updates: StackState['updates']): 
       return { text: words(colon(freshness.state, freshness.waitingFor), freshness.waitingFor), tone: 'busy' }
     case 'stale': {
       const failure = last?.failure ?? null
-      const why = failure?.message ?? freshness.waitingFor
-      const place = failure?.place == null || last === null ? '' : placeIn(last, failure.place)
-      return { text: words(colon('stale', why), why, place), tone: 'bad' }
+      if (last === null || failure === null) {
+        const head = freshness.waitingFor === null ? 'stale' : 'stale, waits for'
+        return { text: words(head, freshness.waitingFor), tone: 'bad' }
+      }
+      const place = failure.place === null ? '' : placeIn(last, failure.place)
+      return { text: words(colon('stale', failure.message), failure.message, place), tone: 'bad' }
     }
     case 'unknown':
       return { text: words(colon('unknown', freshness.waitingFor), freshness.waitingFor), tone: 'quiet' }

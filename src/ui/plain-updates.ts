@@ -105,7 +105,8 @@ function freshnessChanged(
   const why = waitingFor === null ? '' : `: ${waitingFor}`
   if (state === 'live' && known.state === 'stale') return [of(service, 'live again', 'good')]
   const failed = lastUpdate(after.updates, service)?.outcome === 'failed'
-  if (state === 'stale' && news && !failed) return [of(service, `stale${why}`, 'bad')]
+  if (state === 'stale' && news && !failed)
+    return [of(service, waitingFor === null ? 'stale' : `stale, waits for ${waitingFor}`, 'bad')]
   const delivered = runningOf(before, service)
   if (state === 'unknown' && news && delivered.length > 0)
     return [of(service, `delivered ${filesText(delivered)}; whether it runs is not known${why}`, 'warn')]

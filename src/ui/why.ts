@@ -66,7 +66,8 @@ function headLines(
   }
   const fresh = freshOf(service, state.updates)
   const text = fresh === null ? 'not known yet' : fitText(fresh.text, ROOM)
-  const told = last?.failure?.waitsFor === freshness.waitingFor
+  // The failure says it below, in its own words.
+  const told = freshness.state === 'stale' && last !== undefined && last.failure !== null
   const waits =
     freshness.waitingFor === null || told || text.includes(freshness.waitingFor)
       ? []

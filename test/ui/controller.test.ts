@@ -198,7 +198,7 @@ describe('logs', () => {
       '     >   File "/app/shop/app.py", line 3',
       '     >     def broken(:',
       '     >                ^',
-      '     waits for a save that mends it',
+      '     waits for a save that mends it; the last good code goes on',
     ])
     expect(controller.getView().status).toMatchObject({
       text: ' api stale: SyntaxError: invalid syntax  shop/app.py:3',

@@ -299,15 +299,15 @@ describe('live update', () => {
       'api           |   >   File "/app/shop/app.py", line 3',
       'api           |   >     def broken(:',
       'api           |   >                ^',
-      'api           |   waits for a save that mends it',
+      'api           |   waits for a save that mends it; the last good code goes on',
     ])
   })
 
   test('what is stale without a failed save says why, and that it is over', () => {
     const about = { type: 'freshnessChanged', service: 'api', batch: 1 } as const
-    const died = { ...about, state: 'stale', waitingFor: 'a worker died: ImportError' } as const
+    const died = { ...about, state: 'stale', waitingFor: 'a save that mends: ImportError: redis' } as const
     expect(last((source) => saved(source).emit(died))).toEqual([
-      'api           | stale: a worker died: ImportError',
+      'api           | stale, waits for a save that mends: ImportError: redis',
     ])
     expect(
       last((source) =>

@@ -373,14 +373,14 @@ export function refuse(source: StorySource): StorySource {
     message: 'SyntaxError: invalid syntax',
     place: { file: `${API_RULE.path}/shop/app.py`, line: 3, column: 7 },
     output: ['  File "/app/shop/app.py", line 3', '    def broken(:', '               ^'],
-    waitsFor: 'a save that mends it',
+    waitsFor: 'a save that mends it; the last good code goes on',
   } as const
   source.emit({ type: 'updateFailed', ...about, ...failed }, SAVED + 28)
   return source.emit({
     type: 'freshnessChanged',
     ...about,
     state: 'stale',
-    waitingFor: 'a save that mends it',
+    waitingFor: 'a save that mends: SyntaxError: invalid syntax (/app/shop/app.py:3)',
   })
 }
 

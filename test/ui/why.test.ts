@@ -29,7 +29,7 @@ describe('why', () => {
       '    >   File "/app/shop/app.py", line 3',
       '    >     def broken(:',
       '    >                ^',
-      '  waits for: a save that mends it',
+      '  waits for: a save that mends it; the last good code goes on',
     ])
     expect(why(stale, 'api')[0]).toBe('api: stale: SyntaxError: invalid syntax  shop/app.py:3')
     expect(why(stale, 'api').filter((line) => line.includes('waits for'))).toHaveLength(1)
