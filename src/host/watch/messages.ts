@@ -28,6 +28,8 @@ export type Request =
 
 /** From the worker. */
 export type Answer =
+  /** A watch is in place. */
+  | { readonly type: 'watching'; readonly id: number }
   | {
       readonly type: 'batch'
       readonly id: number

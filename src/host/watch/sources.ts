@@ -54,6 +54,7 @@ async function* watch(
   const batches = new PendingBatches()
   const id = link.open((id) => ({ type: 'watch', id, services: services.map(watchedPart) }), {
     answered: (answer) => {
+      if (answer.type === 'watching') batches.begin()
       if (answer.type === 'batch') batches.add(answer)
       if (answer.type === 'warning') warn(answer.message, answer.hint)
       if (answer.type === 'failed') batches.fail(workerError(answer.error))

@@ -63,7 +63,10 @@ export class WatchService {
       warn: (message, hint) => this.answer({ type: 'warning', id, message, hint }),
     })
     this.watches.set(id, watch)
-    watch.ready.catch((error: unknown) => this.answer({ type: 'failed', id, error }))
+    watch.ready.then(
+      () => this.answer({ type: 'watching', id }),
+      (error: unknown) => this.answer({ type: 'failed', id, error }),
+    )
   }
 
   private look(id: number, work: (signal: AbortSignal) => Promise<void>): void {
