@@ -20,9 +20,8 @@ def folders():
     return [named] if named else ["/.devstack/run", "/tmp/.devstack-%d" % os.getuid()]
 
 
-def connect(seconds):
+def connect(deadline):
     """The connection, or the text of a refusal; waits for the server to be there."""
-    deadline = time.monotonic() + seconds
     while True:
         for folder in folders():
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -35,7 +34,7 @@ def connect(seconds):
             if reason is not None:
                 return None, reason
         if time.monotonic() >= deadline:
-            raise SystemExit("no reloader answers in this container: waited %g s" % seconds)
+            raise SystemExit("no reloader answers in this container")
         time.sleep(PAUSE)
 
 
@@ -62,8 +61,16 @@ def write(descriptor, data):
         data = data[os.write(descriptor, data) :]
 
 
+def receive(connection):
+    try:
+        return connection.recv(65536)
+    except OSError:
+        return b""
+
+
 def relay(connection):
-    """Both ways, until either ends."""
+    """Both ways, until either ends; False when the server ended before it said a word."""
+    said = False
     poller = select.poll()
     poller.register(0, select.POLLIN)
     poller.register(connection, select.POLLIN)
@@ -72,18 +79,24 @@ def relay(connection):
             if descriptor == 0:
                 data = os.read(0, 65536)
                 if not data:
-                    return
+                    return True
                 connection.sendall(data)
             else:
-                data = connection.recv(65536)
+                data = receive(connection)
                 if not data:
-                    return
+                    return said
+                said = True
                 write(1, data)
 
 
 def main(arguments):
     seconds = float(arguments[arguments.index("--wait") + 1]) if "--wait" in arguments else 30.0
-    connection, reason = connect(seconds)
+    deadline = time.monotonic() + seconds
+    while True:
+        connection, reason = connect(deadline)
+        # A reloader that gives way to the original server closes without a greeting, and leaves the reason.
+        if connection is None or relay(connection):
+            break
     if connection is None:
         import json
 
@@ -92,11 +105,6 @@ def main(arguments):
         # Stays as long as whoever asked, as it would with a server, so that both are handled alike.
         while os.read(0, 65536):
             pass
-        return
-    try:
-        relay(connection)
-    except OSError:
-        pass
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def install(notify: Notify, lock_path: str) -> None:
         def set_trace(*_arguments: Any, **_keywords: Any) -> None:
             _held_pdb(notify, lock_path).set_trace(sys._getframe(1))
 
-        pdb.set_trace = set_trace  # type: ignore[assignment]
+        pdb.set_trace = set_trace
 
 
 def _has_terminal() -> bool:

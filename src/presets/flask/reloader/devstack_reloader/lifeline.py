@@ -14,7 +14,8 @@ def die_with_parent(parent: int) -> bool:
     try:
         import ctypes
 
-        done = ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0
+        library = ctypes.CDLL(None, use_errno=True)
+        done = bool(library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0)
     except (ImportError, OSError, AttributeError):
         return False
     # The parent may have ended before the kernel was asked.

@@ -120,7 +120,7 @@ def _run_script(path: str, serve: ServeFromScript) -> None:
 
 
 def _intercept(serve: ServeFromScript, waitress_too: bool) -> None:
-    from werkzeug import serving
+    serving: Any = importlib.import_module("werkzeug.serving")
 
     def run_simple(hostname: str, port: int, application: Any, **options: Any) -> None:
         serve(application, {"host": hostname, "port": port, **options})

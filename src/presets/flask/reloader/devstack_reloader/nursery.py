@@ -76,7 +76,9 @@ class Nursery:
     def send(self, what: str, descriptors: Optional[List[int]] = None, **more: Any) -> bool:
         return self.channel.send({"do": what, **more}, descriptors)
 
-    def fork(self, number: int, generation: int, scout: bool, folder: str, listeners: List[Tuple[str, int]], spare: bool) -> Member:
+    def fork(
+        self, number: int, generation: int, scout: bool, folder: str, listeners: List[Tuple[str, int]], spare: bool
+    ) -> Member:
         ours, theirs = Channel.pair()
         order: Message = {
             "worker": number,

@@ -64,7 +64,7 @@ def is_below(path: str, folder: str) -> bool:
 
 def use_sources() -> None:
     """Makes this process, and those forked from it, load the application's code by its bytes."""
-    SourceFileLoader.get_code = _get_code  # type: ignore[method-assign]
+    SourceFileLoader.get_code = _get_code  # type: ignore[method-assign,assignment]
 
 
 def _get_code(self: SourceFileLoader, fullname: str) -> Optional[CodeType]:

@@ -11,25 +11,21 @@ import os
 import signal
 import sys
 import time
-from typing import Any, Callable, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional
 
 from . import decide, failure
 from .channel import Message, in_parts
-from .control import Client, Control
+from .control import Control
 from .crew import Crew, lived, say
+from .desk import Desk
 from .loop import Loop
 from .nursery import Member, Nursery
 from .requests import Batch, Load
 from .target import Address, Refusal, Target
+from .warming import Warming
 
-# A load that takes longer than this is no longer begun anew for a newer save, or a developer who saves all the time
-# would never see any.
-LONGEST_SUPERSEDED = 3.0
-MOST_WARM_TRIES = 8
 PORT_RETRIES = 50
 LAST_WORDS = 3.0
-# How long a worker may take to answer a question.
-CONFIRM = 5.0
 
 
 class Supervisor:
@@ -43,52 +39,46 @@ class Supervisor:
         self.crew.on_nursery = self._hear_nursery
         self.crew.on_gone = self._gone
         self.crew.on_nursery_gone = self._nursery_gone
-        self.control = Control(loop, folder, self._asked)
-        self.control.greet = lambda: None if self.state == "starting" else self._status("hello")
+        self.desk = Desk(self)
+        self.warming = Warming(self.crew, self._warmed)
+        self.control = Control(loop, folder, self.desk.asked)
+        self.control.greet = lambda: None if self.state == "starting" else self.status("hello")
         self.state = "starting"
         self.generation = 0
         self.error: Optional[Dict[str, Any]] = None
         self.known = decide.Known(config_files=target.config_files)
         self.serving: List[Member] = []
         self.nursery: Optional[Nursery] = None
-        self.warming: Optional[Nursery] = None
         self.load: Optional[Load] = None
-        self.waiting: Optional[Batch] = None
         self.exclusive = False
         self.ending = False
-        self._modules: List[str] = []
-        self._left_out: Set[str] = set()
         self._fresh: Message = {}
-        self._warm_tries = 0
         self._failures = 0
-        self._questions: Dict[int, Callable[[Optional[Message]], None]] = {}
-        self._turn = 0
-        self._greeted_log = False
+        self._announced = False
 
     def start(self) -> None:
         for address in self.target.addresses:
             self.crew.listen(address)
-        self._new_cold_nursery(Batch(forced="app"))
+        self.start_anew(Batch(forced="app"))
 
     # Loading
 
-    def _new_cold_nursery(self, batch: Batch) -> None:
+    def start_anew(self, batch: Batch) -> None:
         if self.nursery:
             self.crew.retire(self.nursery)
-        self._drop_warming()
-        self._modules, self._left_out, self._warm_tries = [], set(), 0
+        self.warming.forget()
         self.nursery = self.crew.new_nursery()
-        self._begin(batch, "dependencies" if batch.forced == "dependencies" else "app")
+        self.begin(batch, "dependencies" if batch.forced == "dependencies" else "app")
 
-    def _begin(self, batch: Batch, what: str, quiet: bool = False) -> None:
+    def begin(self, batch: Batch, what: str, quiet: bool = False) -> None:
         generation = self.generation if quiet else self.generation + 1
         self.load = Load(generation, batch, what, quiet=quiet)
         if self.exclusive and self.serving:
             self._stop_before_loading(self.load)
         else:
-            self._fork_first()
+            self.fork_first()
 
-    def _fork_first(self) -> None:
+    def fork_first(self) -> None:
         assert self.load and self.nursery
         spare = next((one for one in self.nursery.members.values() if one.is_spare and not one.gone), None)
         if spare and spare.pid and not spare.unwanted and spare.send("load"):
@@ -131,7 +121,7 @@ class Supervisor:
         self.serving = [load.first]
         if load.failure:
             self._decided("failed", load.failure)
-            self._next()
+            self.desk.next()
             return
         self.generation = load.generation
         self._failures = 0
@@ -142,18 +132,18 @@ class Supervisor:
         changed = self.state != "serving"
         self._decided("serving", None)
         if load.quiet or (changed and self.generation > 1):
-            self.control.tell(self._status("changed"))
+            self.control.tell(self.status("changed"))
         self._fresh = {}
         load.first.send("about", pages=bool(self.nursery and self.nursery.is_warm and not self.nursery.knows_pages))
         self._fill()
-        self._next()
+        self.desk.next()
 
     def _fill(self) -> None:
         """The other workers of this generation; one answered already, so nobody waits for these."""
         if self.exclusive or self.state != "serving" or not self.nursery or self.ending:
             return
         # Before the zygote is warm each worker imports everything by itself; the others wait for it.
-        if not self.nursery.is_warm and self._can_warm():
+        if not self.nursery.is_warm and self.warming.possible:
             return
         have = [one for one in self.crew.members() if one.generation == self.generation and not one.stopped]
         for _ in range(self._wanted() - len(have)):
@@ -187,13 +177,11 @@ class Supervisor:
             self._hand_over(message, descriptors)
         elif what == "held":
             member.held = message["by"]
-            self.control.tell(self._status("changed"))
+            self.control.tell(self.status("changed"))
         elif what == "refused":
             self._refused(message["reason"])
         elif what in ("templates", "loaded"):
-            answered = self._questions.pop(member.number, None)
-            if answered:
-                answered(message)
+            self.desk.answered(member.number, message)
 
     def _failed(self, member: Member, message: Message) -> None:
         load = self.load
@@ -209,7 +197,7 @@ class Supervisor:
             load.first = None
             if load.quiet:
                 self.load = None
-                self._next()
+                self.desk.next()
             else:
                 self._stop_before_loading(load)
         elif message["address_in_use"] and self.exclusive and load.retries < PORT_RETRIES:
@@ -222,7 +210,7 @@ class Supervisor:
 
     def _try_again(self) -> None:
         if self.load and not self.load.first:
-            self._fork_first()
+            self.fork_first()
 
     def _load_failed(self, load: Load, member: Member, message: Message) -> None:
         error = message["error"]
@@ -235,7 +223,7 @@ class Supervisor:
             self.crew.dismiss(member)
             self.load = None
             self.error = error
-            self._next()
+            self.desk.next()
             return
         load.failure = error
         if not member.gone and self.crew.open:
@@ -244,7 +232,7 @@ class Supervisor:
         self.crew.dismiss(member)
         self.load = None
         self._decided("failed", error)
-        self._next()
+        self.desk.next()
 
     def _serves_good(self) -> bool:
         return self.state == "serving" and any(not one.gone and not one.stopped for one in self.serving)
@@ -287,8 +275,7 @@ class Supervisor:
         self.known.app_folders = self.crew.app_folders
         modules = fresh.get("modules", [])
         if member.scout:
-            self._modules, self._left_out = modules, set(fresh.get("culprits", []))
-            self._warm()
+            self.warming.begin(modules, fresh.get("culprits", []))
         elif self.nursery and self.nursery.is_warm and member.nursery is self.nursery:
             if fresh.get("pages"):
                 self.nursery.knows_pages = True
@@ -296,10 +283,7 @@ class Supervisor:
                     self.nursery.send("pages", ranges=part)
             for part in in_parts(sorted(self.known.files)):
                 self.nursery.send("compile", files=part)
-            new = [one for one in modules if one not in self._left_out and one not in self._modules]
-            if new:
-                self._modules = [*self._modules, *new]
-                self._warm()
+            self.warming.add(modules)
             self._keep_spare()
 
     def _keep_spare(self) -> None:
@@ -309,60 +293,37 @@ class Supervisor:
             return
         self.crew.new_member(self.nursery, -1, False, spare=True)
 
-    # Warming
-
-    def _can_warm(self) -> bool:
-        return self._warm_tries <= MOST_WARM_TRIES
-
-    def _warm(self) -> None:
-        """A new zygote with all that the last one did not have; the present one forks on until it is there."""
-        self._drop_warming()
-        self._warm_tries += 1
-        if not self._can_warm():
-            say("no modules are kept warm: importing them leaves threads or files open")
-            self._announce()
-            self._fill()
-            return
-        self.warming = self.crew.new_nursery()
-
-    def _drop_warming(self) -> None:
-        if self.warming:
-            self.crew.retire(self.warming)
-            self.warming = None
-
     def _hear_nursery(self, nursery: Nursery, message: Message) -> None:
-        what = message["is"]
-        if what == "forked":
-            load = self.load
+        load = self.load
+        if message["is"] == "forked":
             if load and load.first and load.first.number == message["worker"]:
                 load.forked = time.monotonic()
-        elif nursery is self.warming and what == "up":
-            nursery.send("warm", modules=self._modules, left_out=sorted(self._left_out))
-        elif nursery is self.warming and what == "tainted":
-            self._left_out.update(message["names"])
-            self._warm()
-        elif nursery is self.warming and what == "warm":
-            self._take_warm(nursery, message["count"])
+        elif nursery is self.warming.nursery:
+            self.warming.hear(message)
 
-    def _take_warm(self, nursery: Nursery, count: int) -> None:
-        nursery.is_warm, nursery.warm_count = True, count
-        self._warm_tries = 0
-        before, self.nursery, self.warming = self.nursery, nursery, None
+    def _warmed(self, nursery: Optional[Nursery]) -> None:
+        """The next workers come from this one; None: it cannot be had."""
+        if nursery is None:
+            self._announce()
+            self._fill()
+            self.desk.next()
+            return
+        before, self.nursery = self.nursery, nursery
         if before:
             self.crew.retire(before)
         for part in in_parts(sorted(self.known.files)):
             nursery.send("compile", files=part)
         self._announce()
         scouts = [one for one in self.serving if one.scout]
-        if scouts and not self.load and not self.waiting and self.state == "serving" and not self.exclusive:
-            self._begin(Batch(), "app", quiet=True)
+        if scouts and not self.load and not self.desk.waiting and self.state == "serving" and not self.exclusive:
+            self.begin(Batch(), "app", quiet=True)
         else:
-            self._next()
+            self.desk.next()
 
     def _announce(self) -> None:
-        if self._greeted_log:
+        if self._announced:
             return
-        self._greeted_log = True
+        self._announced = True
         count = self._wanted()
         warm = self.nursery.warm_count if self.nursery else 0
         say(
@@ -375,22 +336,20 @@ class Supervisor:
     def _gone(self, member: Member, how: str) -> None:
         load = self.load
         if load and member is load.first:
-            error = {"message": f"the new worker {how} while it loaded the application", "file": None, "line": None}
-            error = {**error, "column": None, "traceback": [error["message"]]}
+            text = f"the new worker {how} while it loaded the application"
+            error = {"message": text, "file": None, "line": None, "column": None, "traceback": [text]}
             if load.failure:
                 self.load = None
                 self._decided("failed", load.failure)
             else:
                 self._load_failed(load, member, {"error": error})
             return
-        answered = self._questions.pop(member.number, None)
-        if answered:
-            answered(None)
+        self.desk.answered(member.number, None)
         was_serving = member in self.serving
         if was_serving:
             self.serving.remove(member)
         if load and load.first is None and self.exclusive and not self.serving and not load.retries:
-            self._fork_first()
+            self.fork_first()
         self._switch_if_stopped()
         leaving = bool(load and (member in load.leaving or (self.exclusive and load.importing)))
         if was_serving and not leaving and not self.ending:
@@ -408,143 +367,23 @@ class Supervisor:
         if self._serves_good():
             self._fill()
         elif self.nursery:
-            self._begin(Batch(), "app", quiet=self.state == "serving")
-        self.control.tell(self._status("changed"))
+            self.begin(Batch(), "app", quiet=self.state == "serving")
+        self.control.tell(self.status("changed"))
 
     def _nursery_gone(self, nursery: Nursery) -> None:
         if self.ending:
             return
-        if nursery is self.warming:
-            self.warming = None
-            self._warm()
+        if nursery is self.warming.nursery:
+            self.warming.nursery = None
+            self.warming.again()
         elif nursery is self.nursery:
             say("the process that forks the workers ended; it is started anew")
             self.nursery = None
             self._failures += 1
             self.load = None
-            self.loop.after(min(0.1 * 2**self._failures, 10.0), lambda: self._new_cold_nursery(Batch(forced="app")))
+            self.loop.after(min(0.1 * 2**self._failures, 10.0), lambda: self.start_anew(Batch(forced="app")))
 
-    # What clients ask
-
-    def _asked(self, client: Client, message: Message) -> None:
-        kind = message.get("type")
-        if kind == "status":
-            client.send({"id": message.get("id"), **self._status("status")})
-        elif kind == "reload":
-            self._want(client, message)
-        else:
-            client.send({"id": message.get("id"), "type": "error", "message": f"unknown type: {kind!r}"})
-
-    def _want(self, client: Optional[Client], message: Message) -> None:
-        batch = Batch()
-        batch.add(client, message)
-        if self.waiting:
-            self.waiting.merge(batch)
-        else:
-            self.waiting = batch
-        self._next()
-
-    def _next(self) -> None:
-        """Begins what waits, as soon as nothing else is under way."""
-        if not self.waiting or self.ending or (self._questions and not self.load):
-            return
-        if self.load:
-            self._supersede()
-            return
-        if self.state == "starting" or self.nursery is None:
-            return
-        if self.warming and not self.nursery.is_warm and self.state == "serving":
-            return
-        batch, self.waiting = self.waiting, None
-        what, because = self._decide(batch)
-        self._do(batch, what, because)
-
-    def _supersede(self) -> None:
-        """A newer save makes what is being imported out of date."""
-        load, batch = self.load, self.waiting
-        assert load and batch
-        what, _ = self._decide(batch)
-        if (
-            what != decide.APP
-            or not load.importing
-            or load.first is None
-            or load.failure
-            or load.first.scout
-            or time.monotonic() - load.batch.began > LONGEST_SUPERSEDED
-        ):
-            return
-        self.waiting = None
-        first, load.first = load.first, None
-        self.crew.dismiss(first)
-        load.batch.merge(batch)
-        load.quiet = False
-        load.generation = self.generation + 1
-        self._fork_first()
-
-    def _decide(self, batch: Batch) -> Any:
-        what, because = decide.decide(batch.files, self.known)
-        if batch.forced:
-            strength = [decide.NOTHING, decide.TEMPLATES, decide.APP, decide.DEPENDENCIES, decide.RESTART]
-            what = max(what, batch.forced, key=strength.index)
-            if not batch.files:
-                what = batch.forced
-        if self.error and what in (decide.NOTHING, decide.TEMPLATES):
-            # What failed may have failed for the want of any file.
-            what = decide.APP
-        return what, because
-
-    def _do(self, batch: Batch, what: str, because: str) -> None:
-        if what == decide.RESTART:
-            batch.answer({"type": "restart", "reason": decide.reason(because, self.known)})
-        elif what == decide.DEPENDENCIES:
-            batch.forced = decide.DEPENDENCIES
-            self._new_cold_nursery(batch)
-        elif what == decide.TEMPLATES:
-            self._ask("templates", {}, lambda answers: self._done(batch, what))
-        elif what == decide.NOTHING:
-            self._done(batch, what)
-        elif not self.error and batch.files and not batch.forced and all(decide.beside(one) for one in batch.files):
-            self._ask("loaded", {"files": batch.files}, lambda answers: self._if_loaded(batch, answers))
-        else:
-            self._begin(batch, decide.APP)
-
-    def _if_loaded(self, batch: Batch, answers: List[Optional[Message]]) -> None:
-        if all(answer is not None and not answer["files"] for answer in answers):
-            self._done(batch, decide.NOTHING)
-        else:
-            self._begin(batch, decide.APP)
-
-    def _done(self, batch: Batch, what: str) -> None:
-        total = round((time.monotonic() - batch.began) * 1000, 2)
-        pids = [one.pid for one in self.serving]
-        ms = {"fork": 0, "import": 0, "switch": 0, "total": total}
-        batch.answer({"type": "reloaded", "what": what, "generation": self.generation, "workers": pids, "ms": ms})
-        self._next()
-
-    def _ask(self, what: str, more: Message, then: Callable[[List[Optional[Message]]], None]) -> None:
-        """Asks all who serve, or still load for this generation; one that dies or is silent answers None."""
-        asked = [one for one in self.crew.members() if not one.stopped and one.generation == self.generation]
-        answers: List[Optional[Message]] = []
-        self._turn += 1
-
-        def take(answer: Optional[Message]) -> None:
-            answers.append(answer)
-            if len(answers) == len(asked):
-                then(answers)
-
-        if not asked:
-            then([None])
-        for member in asked:
-            self._questions[member.number] = take
-            self.loop.after(CONFIRM, lambda number=member.number: self._too_late(number, take))
-            member.send(what, turn=self._turn, **more)
-
-    def _too_late(self, number: int, take: Callable[[Optional[Message]], None]) -> None:
-        if self._questions.get(number) is take:
-            del self._questions[number]
-            take(None)
-
-    def _status(self, kind: str) -> Message:
+    def status(self, kind: str) -> Message:
         held = next((one for one in self.crew.members() if one.held), None)
         return {
             "type": kind,
@@ -583,7 +422,7 @@ class Supervisor:
         self._exit_when_empty(time.monotonic() + LAST_WORDS)
 
     def _exit_when_empty(self, deadline: float) -> None:
-        left = [one for one in self.crew.members() if one.pid and one in self.serving]
+        left = [one for one in self.crew.members() if one.is_ready]
         if not left or time.monotonic() > deadline:
             self._exit()
         self.loop.after(0.01, lambda: self._exit_when_empty(deadline))
@@ -602,7 +441,7 @@ def run(target: Target, folder: str) -> None:
     supervisor = Supervisor(target, folder, loop)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, lambda _number, _frame: loop.after(0, supervisor.end))
-    signal.signal(signal.SIGHUP, lambda _number, _frame: loop.after(0, lambda: supervisor._want(None, {"what": "app"})))
+    signal.signal(signal.SIGHUP, lambda _number, _frame: loop.after(0, lambda: supervisor.desk.want(None, {"what": "app"})))
     signal.signal(signal.SIGCHLD, lambda _number, _frame: loop.after(0, _reap))
     supervisor.start()
     loop.run()

@@ -263,7 +263,8 @@ class Settings:
         return target
 
     def _module_path(self, chdir: str) -> List[str]:
-        return [os.path.normpath(os.path.join(chdir, path)) for value in self.many("pythonpath") for path in value.split(":")]
+        paths = [path for value in self.many("pythonpath") for path in value.split(":")]
+        return [os.path.normpath(os.path.join(chdir, path)) for path in paths]
 
     def _application(self, target: Target) -> None:
         module, file = self.get("module"), self.get("wsgi-file")
@@ -298,7 +299,7 @@ class Settings:
             address = address_of(protocol, text)
             address.mode, address.umask, address.owner = mode, umask, self.one.get("chown-socket", "")
             if address.path and not address.path.startswith("@"):
-                address.path = os.path.join(self.cwd, address.path)
+                address.path = os.path.normpath(os.path.join(self.cwd, address.path))
             addresses.append(address)
         return addresses
 

@@ -26,7 +26,7 @@ class FileWrapper:
         return self
 
     def __next__(self) -> bytes:
-        data = self.file.read(self.size)
+        data: bytes = self.file.read(self.size)
         if not data:
             raise StopIteration
         return data

@@ -27,6 +27,7 @@ class Zygote:
         self.children: Set[int] = set()
         self._to_compile: List[str] = []
         self._pipe: List[int] = []
+        self._modules: List[str] = []
         self._pages: List[str] = []
         self._held_back: List[Tuple[Dict[str, Any], List[int]]] = []
 
@@ -88,7 +89,9 @@ class Zygote:
         elif what == "pages":
             self._pages += message["ranges"]
         elif what == "warm":
-            self._warm(message["modules"], set(message["left_out"]))
+            self._warm(set(message["left_out"]))
+        elif what == "modules":
+            self._modules += message["modules"]
         elif what == "app folder":
             sources.add_app_folder(message["folder"])
         elif what == "compile":
@@ -127,7 +130,8 @@ class Zygote:
                 self.children.discard(pid)
                 self.channel.send({"is": "gone", "pid": pid, "status": status})
 
-    def _warm(self, modules: List[str], left_out: Set[str]) -> None:
+    def _warm(self, left_out: Set[str]) -> None:
+        modules = self._modules
         tainted = warm.load(modules, left_out)
         if tainted:
             self.channel.send({"is": "tainted", "names": sorted(set(tainted))})
