@@ -8,7 +8,14 @@ export const ANCHORS = 'anchors'
 
 /** What happens to the files of a watched folder. `file` and `folder` choose among those that are there. */
 export type FileOperation =
-  | { readonly type: 'write'; readonly path: string; readonly text: string; readonly atomic: boolean }
+  | {
+      readonly type: 'write'
+      readonly path: string
+      readonly text: string
+      /** How often the text is repeated. */
+      readonly times: number
+      readonly atomic: boolean
+    }
   | { readonly type: 'append' | 'touch' | 'delete'; readonly file: number }
   | { readonly type: 'rename'; readonly file: number; readonly path: string }
   | { readonly type: 'renameFolder'; readonly folder: number; readonly path: string }
@@ -33,11 +40,19 @@ const path = fc.oneof(
   { weight: 4, arbitrary: anywhere },
   { weight: 1, arbitrary: anywhere.map((below) => `kept/${below}`) },
 )
-const text = fc.oneof(fc.string({ maxLength: 20 }), fc.constant('x'.repeat(100_000)))
+const text = fc.string({ maxLength: 20 })
+/** Most files are short; some are more than one read. */
+const times = fc.oneof(
+  { weight: 5, arbitrary: fc.constant(1) },
+  { weight: 1, arbitrary: fc.constant(20_000) },
+)
 const which = fc.nat(1000)
 
 const fileOperation: fc.Arbitrary<FileOperation> = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ type: fc.constant('write'), path, text, atomic: fc.boolean() }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ type: fc.constant('write'), path, text, times, atomic: fc.boolean() }),
+  },
   { weight: 3, arbitrary: fc.record({ type: fc.constantFrom('append', 'touch', 'delete'), file: which }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('rename'), file: which, path }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('renameFolder'), folder: which, path }) },
@@ -82,12 +97,15 @@ export async function change(root: string, operation: FileOperation): Promise<vo
   }
 }
 
-async function write(root: string, { path, text, atomic }: FileOperation & { type: 'write' }): Promise<void> {
+async function write(
+  root: string,
+  { path, text, times, atomic }: Extract<FileOperation, { type: 'write' }>,
+): Promise<void> {
   const file = join(root, path)
   await possibly(async () => {
     await mkdir(dirname(file), { recursive: true })
-    if (!atomic) return writeFile(file, text)
-    await writeFile(`${file}.tmp`, text)
+    if (!atomic) return writeFile(file, text.repeat(times))
+    await writeFile(`${file}.tmp`, text.repeat(times))
     await rename(`${file}.tmp`, file).catch(() => rm(`${file}.tmp`))
   })
 }

@@ -26,6 +26,11 @@ export function sideBySide(
   return rows
 }
 
+/** A row of samples; none where there are none. */
+export function row(label: string, samples: readonly number[]): Record<string, Figure> {
+  return samples.length === 0 ? {} : { [label]: figure(samples) }
+}
+
 /** Resolves at a time of the monotonic clock; at once where that is past. */
 export async function until(at: number): Promise<void> {
   const left = at - Number(process.hrtime.bigint()) / 1e6

@@ -2,8 +2,10 @@ import { bytes } from './bytes.ts'
 import { burst } from './burst.ts'
 import { checkout } from './checkout.ts'
 import { flask } from './flask.ts'
+import { many } from './many.ts'
 import { order } from './order.ts'
 import { reloads } from './reloads.ts'
+import { stale } from './stale.ts'
 import { vite } from './vite.ts'
 
 /** What a save costs, and whether one is ever lost. */
@@ -15,4 +17,6 @@ export const live: Readonly<Record<string, () => Promise<void>>> = {
   'live-burst': burst,
   'live-checkout': checkout,
   'live-order': order,
+  'live-stale': stale,
+  'live-many': many,
 }
