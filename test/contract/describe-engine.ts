@@ -1,14 +1,11 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Event } from '../../src/core/events.js'
 import { formatPlan } from '../../src/core/plan.js'
 import type { Instance } from '../../src/core/project.js'
-import type { Delivery, Engine, EngineEvent, FileChange } from '../../src/orchestrator/ports.js'
+import type { Engine, EngineEvent } from '../../src/orchestrator/ports.js'
 import { startDrive } from './drive.js'
 import type { Drive } from './drive.js'
+import { describeLive, STACK } from './describe-live.js'
 import { eventually } from './eventually.js'
 
 /**
@@ -35,17 +32,13 @@ export interface EngineWorld {
   dispose(): Promise<void>
 }
 
-const STACK = ['store', 'once', 'app']
-
 /** One suite for every implementation of {@link Engine}. */
 export function describeEngine(name: string, make: () => Promise<EngineWorld>): void {
   describe(`${name} as an engine`, () => {
     let world: EngineWorld
     let drive: Drive
-    let folder: string
 
     beforeAll(async () => {
-      folder = await mkdtemp(join(tmpdir(), 'devstack-contract-'))
       world = await make()
     })
     beforeEach(async () => {
@@ -57,7 +50,6 @@ export function describeEngine(name: string, make: () => Promise<EngineWorld>): 
     })
     afterAll(async () => {
       await world.dispose()
-      await rm(folder, { recursive: true, force: true })
     })
 
     const signal = (): AbortSignal => AbortSignal.timeout(60_000)
@@ -67,13 +59,7 @@ export function describeEngine(name: string, make: () => Promise<EngineWorld>): 
       if (found === undefined) throw new Error(`${service} has no instance`)
       return found
     }
-    const hostFile = async (text: string): Promise<string> => {
-      const path = join(folder, randomUUID())
-      await writeFile(path, text)
-      return path
-    }
-    const deliver = async (changes: readonly FileChange[]): Promise<Delivery> =>
-      await world.engine.deliver(await instanceOf('app'), changes, signal())
+    describeLive({ world: () => world, drive: () => drive, instanceOf })
 
     test('an up brings everything up, and a second one finds nothing to do', async () => {
       const first = await drive.up(STACK)
@@ -130,51 +116,6 @@ export function describeEngine(name: string, make: () => Promise<EngineWorld>): 
       expect(again.failures).toEqual([])
     })
 
-    test('files are created, changed and deleted in a running instance', async () => {
-      await drive.up(STACK)
-      expect(await world.readFile('app', '/app/main.txt')).toBe('first')
-      const { bytes, written, failed } = await deliver([
-        { type: 'write', source: await hostFile('changed'), target: '/app/main.txt', mode: 0o644 },
-        { type: 'write', source: await hostFile('new'), target: '/app/deep/new.txt', mode: 0o644 },
-      ])
-      expect(bytes).toBe('changed'.length + 'new'.length)
-      expect(failed).toEqual([])
-      expect(written).toEqual({ '/app/main.txt': sha256('changed'), '/app/deep/new.txt': sha256('new') })
-      expect(await world.readFile('app', '/app/main.txt')).toBe('changed')
-      expect(await world.readFile('app', '/app/deep/new.txt')).toBe('new')
-      await deliver([{ type: 'delete', target: '/app/deep/new.txt' }])
-      expect(await world.readFile('app', '/app/deep/new.txt')).toBeNull()
-      // A rename: the old name goes, the new one comes, in one batch.
-      await deliver([
-        { type: 'delete', target: '/app/main.txt' },
-        { type: 'write', source: await hostFile('moved'), target: '/app/moved.txt', mode: 0o644 },
-      ])
-      expect(await world.readFile('app', '/app/main.txt')).toBeNull()
-      expect(await world.readFile('app', '/app/moved.txt')).toBe('moved')
-    })
-
-    test('what was delivered is still there after a restart, and a recreated instance can be brought level', async () => {
-      await drive.up(STACK)
-      const changed: FileChange = {
-        type: 'write',
-        source: await hostFile('changed'),
-        target: '/app/main.txt',
-        mode: 0o644,
-      }
-      await deliver([changed])
-      await drive.stop(['app'])
-      await drive.up(STACK)
-      expect(await world.readFile('app', '/app/main.txt')).toBe('changed')
-      await drive.down(true)
-      await drive.up(STACK)
-      expect(await world.readFile('app', '/app/main.txt')).toBe('first')
-      expect(Object.keys((await world.engine.manifest(await instanceOf('app'), signal())) ?? {})).toContain(
-        '/app/main.txt',
-      )
-      await deliver([changed])
-      expect(await world.readFile('app', '/app/main.txt')).toBe('changed')
-    })
-
     test('a cancelled build ends with the reason and leaves no process and no instance', async () => {
       const cancel = new AbortController()
       const reason = new Error('the user changed their mind')
@@ -228,10 +169,6 @@ export function describeEngine(name: string, make: () => Promise<EngineWorld>): 
       await drive.down(true)
     })
   })
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
 }
 
 function milestones(event: Event): readonly string[] {

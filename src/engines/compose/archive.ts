@@ -14,6 +14,8 @@ export type Entry =
 type FileHeader = Partial<Header> & Pick<Header, 'name'>
 
 export interface PackOptions {
+  /** The folder that the archive will be unpacked in. */
+  readonly base: string
   readonly owner: Owner
   /** The modification time that a target gets, in milliseconds, from the one its source has; null: a link or a folder. */
   readonly timeOf: (target: string, sourceMs: number | null) => number
@@ -79,8 +81,13 @@ async function* pieces(
     }
     const header =
       entry.type === 'folder'
-        ? ({ name: `${entry.path.slice(1)}/`, type: 'directory', mode: 0o755 } as const)
-        : ({ name: entry.target.slice(1), type: 'symlink', mode: 0o777, linkname: entry.to } as const)
+        ? ({ name: `${nameIn(options.base, entry.path)}/`, type: 'directory', mode: 0o755 } as const)
+        : ({
+            name: nameIn(options.base, entry.target),
+            type: 'symlink',
+            mode: 0o777,
+            linkname: entry.to,
+          } as const)
     const time = options.timeOf(entry.type === 'folder' ? entry.path : entry.target, null)
     tar.entry({ ...header, ...about(options.owner, time) })
     if (entry.type === 'link') result.written[entry.target] = sha256(`link:${entry.to}`)
@@ -108,7 +115,7 @@ async function* packFile(
   const { file, stats } = opened
   try {
     const header = {
-      name: entry.target.slice(1),
+      name: nameIn(options.base, entry.target),
       mode: entry.mode & 0o7777,
       ...about(options.owner, options.timeOf(entry.target, stats.mtimeMs)),
     }
@@ -218,6 +225,10 @@ function readPiece(file: number, piece: Buffer): Piece {
   } catch (error) {
     return { length: 0, cause: causeOf(error) }
   }
+}
+
+function nameIn(base: string, path: string): string {
+  return path.slice(base === '/' ? 1 : base.length + 1)
 }
 
 /** Sub-second times and large numbers need an extended header. */

@@ -35,7 +35,7 @@ export function orderChanges(changes: readonly FileChange[]): OrderedChanges {
       for (const folder of above) needed.add(folder)
     }
   }
-  return { deletes: deletes.reverse(), writes: writes.reverse() }
+  return { deletes: deletes.toReversed(), writes: writes.toReversed() }
 }
 
 function aboveOf(target: string): readonly string[] {

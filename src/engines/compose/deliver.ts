@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { DevstackError } from '../../core/error.js'
 import type { Instance } from '../../core/project.js'
 import type { Delivery, FileChange } from '../../orchestrator/ports.js'
@@ -12,7 +13,7 @@ import { inspect } from './observe.js'
 import { readOwner } from './owner.js'
 import type { Owner } from './owner.js'
 import type { PendingDeletes } from './pending.js'
-import { findPlaces, within } from './places.js'
+import { findPlaces, realPath, within } from './places.js'
 import type { Remover } from './remove.js'
 import { uploadWrites } from './upload.js'
 
@@ -40,6 +41,8 @@ export interface DeliveryTools {
 export interface Known {
   readonly owner: Owner
   readonly binds: readonly string[]
+  /** Volumes of a container whose root file system is read-only: only they can be written to. Null: everything can. */
+  readonly volumes: readonly string[] | null
   /** Folders that are there, with the place where each really is. */
   readonly there: Map<string, string>
   readonly times: FileTimes
@@ -103,17 +106,16 @@ async function deliverTo(
     },
     targets,
   )
-  const allowed = ({ target }: Write): boolean => !places.refused.has(target)
-  const gone = deletes.filter((target) => facts.there.has(parentOf(target)))
-  await removeNow(
-    task,
-    gone.filter((target) => !places.refused.has(target)),
-  )
+  const allowed = (target: string): boolean => !places.refused.has(target)
+  const real = (target: string): string => realPath(facts.there, target)
+  const gone = deletes.filter((target) => allowed(target) && facts.there.has(posix.dirname(target)))
+  const wanted = writes.filter(({ target }) => allowed(target))
   await tools.pending.drop(
     instance.id,
-    writes.map(({ target }) => target),
+    wanted.map(({ target }) => real(target)),
   )
-  const delivery = await uploadWrites(task, places.missing, writes.filter(allowed), deletes)
+  await removeNow(task, gone.map(real))
+  const delivery = await uploadWrites(task, places.missing, wanted, deletes)
   const refused = targets.flatMap((target) => {
     const cause = places.refused.get(target)
     return cause === undefined ? [] : [{ target, cause }]
@@ -136,16 +138,18 @@ async function removeNow(task: DeliveryTask, targets: readonly string[]): Promis
     if (folder !== '/' && all.some((target) => within(target, folder))) facts.there.delete(folder)
 }
 
-function parentOf(target: string): string {
-  return target.slice(0, target.lastIndexOf('/')) || '/'
-}
-
 async function learn(docker: Docker, instance: Instance, signal: AbortSignal): Promise<Known> {
   const container = await inspect(docker, instance.id, signal)
   if (container === null) throw gone(instance)
   return {
     owner: await readOwner(docker, container, signal),
     binds: container.Mounts.filter(({ Type }) => Type === 'bind').map(({ Destination }) => Destination),
+    volumes:
+      container.HostConfig.ReadonlyRootfs === true
+        ? container.Mounts.filter(({ Type, RW }) => Type === 'volume' && RW !== false).map(
+            ({ Destination }) => Destination,
+          )
+        : null,
     there: new Map([['/', '/']]),
     times: createFileTimes(() => Date.now()),
   }

@@ -42,8 +42,16 @@ export interface InspectedContainer {
     readonly StopTimeout?: number | null
     readonly Labels: Readonly<Record<string, string>>
   }
-  readonly HostConfig: { readonly RestartPolicy: { readonly Name: string } }
-  readonly Mounts: readonly { readonly Type: string; readonly Source: string; readonly Destination: string }[]
+  readonly HostConfig: {
+    readonly RestartPolicy: { readonly Name: string }
+    readonly ReadonlyRootfs?: boolean
+  }
+  readonly Mounts: readonly {
+    readonly Type: string
+    readonly Source: string
+    readonly Destination: string
+    readonly RW?: boolean
+  }[]
 }
 
 /** What runs of the project now: one list of containers, one of images, one inspect a container. */

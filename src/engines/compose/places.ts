@@ -145,9 +145,14 @@ function leadsOut(
   return `${link}, outside of ${root}`
 }
 
-function throughMount(target: string, { there, bounds }: PlacesRequest): string | null {
+/** The target with no link on the way to it; its own last part is not followed. */
+export function realPath(there: ReadonlyMap<string, string>, target: string): string {
   const above = posix.dirname(target)
-  const real = posix.join(there.get(above) ?? above, posix.basename(target))
+  return posix.join(there.get(above) ?? above, posix.basename(target))
+}
+
+function throughMount(target: string, { there, bounds }: PlacesRequest): string | null {
+  const real = realPath(there, target)
   const bind = real === target ? undefined : bounds.binds.find((path) => within(path, real))
   return bind === undefined
     ? null

@@ -15,7 +15,7 @@ export interface Remover {
 }
 
 /** The kernel takes two megabytes of arguments, names and all. */
-const MOST = { paths: 500, bytes: 200_000 } as const
+const MOST = { paths: 4000, bytes: 400_000 } as const
 /** `command not found` and `cannot be run`, as shells and the engine tell it. */
 const NO_PROGRAM: ReadonlySet<number> = new Set([126, 127])
 

@@ -49,8 +49,8 @@ export async function runHelper(
   const client = await docker.client()
   const helper = await client.createContainer({
     Image: image,
-    Entrypoint: [...argv.slice(0, 1)],
-    Cmd: [...argv.slice(1)],
+    Entrypoint: argv.slice(0, 1),
+    Cmd: argv.slice(1),
     User: '0:0',
     Labels: { [LABEL.helper]: container.id },
     HostConfig: {

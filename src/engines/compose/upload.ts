@@ -33,20 +33,46 @@ export async function uploadWrites(
   deleted: readonly string[],
 ): Promise<Delivery> {
   const progress: Progress = { folders: missing, written: {}, failed: [], bytes: 0, refused: 0 }
-  if (writes.length > 0) await uploadSome(task, progress, writes, deleted)
+  for (const [base, some] of byBase(task, progress, writes))
+    await uploadSome(task, progress, base, some, deleted)
   const { bytes, written, failed } = progress
   return { bytes, written, failed }
 }
 
+/** The engine unpacks below a volume also where the root file system is read-only. */
+function byBase(
+  { facts, instance }: DeliveryTask,
+  progress: Progress,
+  writes: readonly Write[],
+): ReadonlyMap<string, readonly Write[]> {
+  const { volumes } = facts
+  if (writes.length === 0) return new Map()
+  if (volumes === null) return new Map([['/', writes]])
+  const groups = new Map<string, Write[]>()
+  for (const write of writes) {
+    const base = volumes.find((volume) => within(volume, write.target))
+    if (base === undefined) progress.failed.push({ target: write.target, cause: READ_ONLY })
+    else groups.set(base, [...(groups.get(base) ?? []), write])
+  }
+  if (groups.size > 0) return groups
+  throw new DevstackError('DELIVERY_FAILED', `could not deliver to ${instance.service}`, {
+    cause: READ_ONLY,
+    hint: 'use a rebuild rule instead of sync, or take read_only out of the compose file',
+  })
+}
+
+const READ_ONLY = 'the root file system of the container is read-only'
+
 async function uploadSome(
   task: DeliveryTask,
   progress: Progress,
+  base: string,
   writes: readonly Write[],
   deleted: readonly string[],
 ): Promise<void> {
   const { facts, signal } = task
   try {
-    const packed = await put(task, progress.folders, writes)
+    const packed = await put(task, base, progress.folders, writes)
     progress.bytes += packed.result.bytes
     Object.assign(progress.written, packed.result.written)
     progress.failed.push(...packed.result.failed)
@@ -58,10 +84,10 @@ async function uploadSome(
   } catch (error) {
     signal.throwIfAborted()
     if (!concernsFiles(error)) throw error
-    if (writes.length === 1) return await uploadAlone(task, progress, writes, deleted, error)
+    if (writes.length === 1) return await uploadAlone(task, progress, base, writes, deleted, error)
     const middle = Math.ceil(writes.length / 2)
-    await uploadSome(task, progress, writes.slice(0, middle), deleted)
-    await uploadSome(task, progress, writes.slice(middle), deleted)
+    await uploadSome(task, progress, base, writes.slice(0, middle), deleted)
+    await uploadSome(task, progress, base, writes.slice(middle), deleted)
   }
 }
 
@@ -69,13 +95,16 @@ async function uploadSome(
 async function uploadAlone(
   task: DeliveryTask,
   progress: Progress,
+  base: string,
   writes: readonly Write[],
   deleted: readonly string[],
   error: unknown,
 ): Promise<void> {
   const [{ target }] = writes as readonly [Write]
   const { tools, instance, signal } = task
-  const there = await tools.files.stat(instance.id, target, signal)
+  // Where even this fails, such as for a name that is too long, the first error says why.
+  const there = await tools.files.stat(instance.id, target, signal).catch(() => null)
+  signal.throwIfAborted()
   if (there?.kind !== 'folder') {
     refuse(progress, target, (error as Error).message, error)
     return
@@ -89,7 +118,7 @@ async function uploadAlone(
   await tools.remover.removeEmpty(instance, folders, signal)
   for (const folder of folders) task.facts.there.delete(folder)
   if ((await tools.files.stat(instance.id, target, signal)) === null)
-    await uploadSome(task, progress, writes, deleted)
+    await uploadSome(task, progress, base, writes, deleted)
   else progress.failed.push({ target, cause })
 }
 
@@ -111,10 +140,11 @@ function foldersWithin(root: string, paths: readonly string[]): readonly string[
 
 async function put(
   { tools, facts, instance, signal }: DeliveryTask,
+  base: string,
   missing: readonly string[],
   writes: readonly Write[],
 ): Promise<PackedFiles> {
-  const folders = neededFolders(missing, writes)
+  const folders = neededFolders(missing, writes).filter((folder) => folder !== base && within(base, folder))
   const entries: readonly Entry[] = [...folders.map((path): Entry => ({ type: 'folder', path })), ...writes]
   const times = new Map<string, number>()
   // The same time again where it has to be sent again.
@@ -125,10 +155,10 @@ async function put(
   }
   let packed: PackedFiles | null = null
   const make = async (): Promise<AsyncIterable<Buffer>> => {
-    packed = await packFiles(entries, { owner: facts.owner, timeOf, signal })
+    packed = await packFiles(entries, { base, owner: facts.owner, timeOf, signal })
     return packed.chunks
   }
-  await tools.files.put(instance.id, '/', make, signal)
+  await tools.files.put(instance.id, base, make, signal)
   if (packed === null) throw new Error('an upload that was never made')
   return packed
 }
