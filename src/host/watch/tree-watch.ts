@@ -32,6 +32,7 @@ export class TreeWatch {
   private readonly scope: Scope
   private readonly roots: ReadonlySet<string>
   private tasks: Promise<void> = Promise.resolve()
+  private toldAhead = new Set<string>()
   private events = 0
   private clock = Date.now() - performance.now()
   private polling: NodeJS.Timeout | null = null
@@ -197,14 +198,21 @@ export class TreeWatch {
 
   private tellAtOnce(paths: readonly string[]): number {
     const told = paths.filter((path) => this.take(path, { again: false, empty: false }))
-    if (told.length > 0) this.target.batch(told, false)
+    this.ahead(told)
     return told.length
+  }
+
+  private ahead(paths: readonly string[]): void {
+    for (const path of paths) this.toldAhead.add(path)
+    if (paths.length > 0) this.target.batch(paths, false)
   }
 
   private async tellSettled(paths: readonly string[]): Promise<void> {
     const clock = Date.now() - performance.now()
     const jumped = Math.abs(clock - this.clock) > JUMP_MS
     this.clock = clock
+    const ahead = this.toldAhead
+    this.toldAhead = new Set()
     const found = new Set(paths)
     if (this.events > MANY_EVENTS || jumped) {
       this.events = 0
@@ -217,7 +225,7 @@ export class TreeWatch {
     const breath = createBreath(this.ended.signal)
     const told: string[] = []
     for (const path of found) {
-      if (this.take(path, { again: true, empty: true })) told.push(path)
+      if (this.take(path, { again: true, empty: true }) || ahead.has(path)) told.push(path)
       const pause = breath.take()
       if (pause !== null) await pause
     }
@@ -248,8 +256,7 @@ export class TreeWatch {
   }
 
   private takeEmpty(path: string): void {
-    const tell = !this.ended.signal.aborted && this.take(path, { again: false, empty: true })
-    if (tell) this.target.batch([path], false)
+    if (!this.ended.signal.aborted && this.take(path, { again: false, empty: true })) this.ahead([path])
   }
 
   // ---- without events -----------------------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ describe('a scan of named paths', () => {
     const asked = ['src/gone.py', 'src/no/folder.py', 'src/a.py/below', 'other.py', 'other-gone.py']
     expect(await world.scan(world.service([{}]), asked)).toEqual({
       files: [],
-      gone: ['src/gone.py', 'src/no/folder.py', 'src/a.py/below'].map(world.at),
+      gone: ['src/gone.py', 'src/no/folder.py', 'src/a.py/below'].map((path) => world.at(path)),
       refused: [],
     })
   })

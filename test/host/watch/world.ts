@@ -62,7 +62,7 @@ export async function createWorld(): Promise<World> {
     service: (rules, more = {}) =>
       service('api', [], { watch: rules.map((rule) => watchRule(at('src'), rule)), binds: [], ...more }),
     scan,
-    targets: async (of, paths) => (await scan(of, paths)).files.map((file) => file.target).sort(),
+    targets: async (of, paths) => (await scan(of, paths)).files.map((file) => file.target).sort(byText),
     refused: async (of, paths) =>
       Object.fromEntries(
         (await scan(of, paths)).refused.map(({ path, reason }) => [path.slice(folder.length + 1), reason]),
@@ -71,6 +71,10 @@ export async function createWorld(): Promise<World> {
   }
   await world.write({ 'src/a.py': 'a', 'src/deep/b.py': 'b' })
   return world
+}
+
+function byText(a: string | null, b: string | null): number {
+  return (a ?? '') < (b ?? '') ? -1 : 1
 }
 
 /** A rule on this path, with what the test is about. */
