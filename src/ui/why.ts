@@ -1,4 +1,4 @@
-import { beginOf, freshOf } from '../core/select-update.js'
+import { beginOf, freshOf, lastUpdate } from '../core/select-update.js'
 import { fitText } from '../core/select.js'
 import type { SourcePosition } from '../core/error.js'
 import type { ServiceState, StackState, UpdateRecord, UpdateStep } from '../core/state.js'
@@ -24,7 +24,7 @@ export function whyLines(
 ): readonly WhyLine[] {
   const updates = state.updates.filter((update) => update.service === service.name).slice(0, most)
   return [
-    ...headLines(service, state, updates),
+    ...headLines(service, state),
     ...state.approvals
       .filter((approval) => approval.service === null || approval.service === service.name)
       .map((approval) => line(`  waits for you: ${approval.text}; devstack approve ${approval.id}`, 'warn')),
@@ -46,12 +46,8 @@ function line(text: string, look: WhyLine['look'] = 'plain'): WhyLine {
   return { text: sanitise(text).trimEnd(), look }
 }
 
-function headLines(
-  service: ServiceState,
-  state: StackState,
-  updates: readonly UpdateRecord[],
-): readonly WhyLine[] {
-  const [last] = updates
+function headLines(service: ServiceState, state: StackState): readonly WhyLine[] {
+  const last = lastUpdate(state.updates, service.name)
   const server =
     service.server === null
       ? []
@@ -61,13 +57,13 @@ function headLines(
     return [line(`${service.name}: it does not run`, 'head'), ...server]
   const { freshness } = service
   if (freshness.state === 'live') {
-    const when = last === undefined ? 'nothing was changed since the session began' : endedText(last)
+    const when = last === null ? 'nothing was changed since the session began' : endedText(last)
     return [line(`${service.name}: live (${when})`, 'head'), ...server]
   }
   const fresh = freshOf(service, state.updates)
   const text = fresh === null ? 'not known yet' : fitText(fresh.text, ROOM)
   // The failure says it below, in its own words.
-  const told = freshness.state === 'stale' && last !== undefined && last.failure !== null
+  const told = freshness.state === 'stale' && last !== null && last.failure !== null
   const waits =
     freshness.waitingFor === null || told || text.includes(freshness.waitingFor)
       ? []
@@ -143,7 +139,8 @@ function becauseLines(update: UpdateRecord, near: Near): readonly WhyLine[] {
     update.action === 'sync' || update.files.length < 2 || files[0] === undefined
       ? []
       : [`${update.action} because of ${near(files[0])}`]
-  const known = update.reason === '' || update.files.some((file) => update.reason.includes(file))
+  const paths = [...update.files, ...update.rules.map(({ path }) => path)]
+  const known = update.reason === '' || paths.some((path) => update.reason === `${update.action}: ${path}`)
   return [...meanwhile, ...asked, ...(known ? [] : [update.reason])].map((text) => line(`  ${text}`))
 }
 

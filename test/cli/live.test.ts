@@ -32,6 +32,7 @@ describe('devstack why', () => {
     expect((await during(rebuilding, ['why', 'api'])).out).not.toContain('app.py')
     expect((await during(rebuilding, ['why', 'api', '--last', '2'])).out).toContain('app.py')
     const { out } = await during(rebuilding, ['why', 'api', '--all'])
+    expect(out).toContain('api: pending: its new image\n')
     expect(out.split('\n').slice(2, 5)).toEqual([
       '  NOTICED   ACTION   OUTCOME        FILES',
       '  12:11:00  rebuild  under way      /home/dev/shop/api/requirements.txt',
