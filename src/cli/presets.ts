@@ -52,7 +52,11 @@ export async function wrappedCommand(
 /** What live update knows of a service. `support`: folder of devstack's own files for containers. */
 export function presetOf(
   service: Pick<Service, 'preset'>,
-  { support, server, wrapped }: { readonly support: string; readonly server: Server; readonly wrapped: boolean },
+  {
+    support,
+    server,
+    wrapped,
+  }: { readonly support: string; readonly server: Server; readonly wrapped: boolean },
 ): LivePreset | null {
   const { preset } = service
   if (preset === null) return null

@@ -3,8 +3,8 @@ import { createHistory } from '../host/history.js'
 import { listen, serve } from '../host/session/server.js'
 import { createDeliveryRecord } from '../host/deliveries.js'
 import { createSources } from '../host/watch/sources.js'
-import type { Clock } from '../orchestrator/ports.js'
 import { createSession, type Session } from '../orchestrator/session.js'
+import { systemClock } from './clock.js'
 import { rememberServices } from './early-source.js'
 import { presetOf } from './presets.js'
 import { createEngine, packagePath, type StackRef } from './stack.js'
@@ -64,5 +64,3 @@ export async function runSession(stack: StackRef, options: RunSessionOptions): P
   options.onListening?.(session)
   await serving
 }
-
-export const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }

@@ -11,8 +11,9 @@ import type {
   WatchRule,
 } from './project.js'
 import { didYouMean } from './suggest.js'
-import { checkRules, readRules, resolvePath } from './watch.js'
-import type { RuleSource, WatchEntry } from './watch.js'
+import { watchRules } from './compose-watch.js'
+import { resolvePath } from './watch.js'
+import type { WatchEntry } from './watch.js'
 
 /** What `docker compose config --format json` prints, as far as devstack reads it. Every path in it is absolute. */
 export interface ComposeModel {
@@ -92,8 +93,12 @@ export interface ComposeContext {
   readonly images?: Readonly<Record<string, string>>
   /** By service: whether its image has a health check of its own, where that is known. */
   readonly imageHealthChecks?: Readonly<Record<string, boolean>>
-  /** By service: `services.NAME.watch` of devstack.yaml and what a preset supplies, paths absolute. */
+  /** By service: `services.NAME.watch` of devstack.yaml. */
   readonly watch?: Readonly<Record<string, readonly WatchEntry[]>>
+  /** By service: what its preset supplies, paths absolute. */
+  readonly presetWatch?: Readonly<Record<string, readonly WatchEntry[]>>
+  /** Absolute paths of more folders that belong to the project: its git worktree, folders of included files. */
+  readonly roots?: readonly string[]
   /** By service: its preset in devstack.yaml. */
   readonly presets?: Readonly<Record<string, string>>
   /** By service: its `x-devstack`, which `docker compose config --format json` leaves out. */
@@ -121,7 +126,7 @@ export function projectFromCompose(model: ComposeModel, context: ComposeContext)
   const problems: Problem[] = []
   const warnings: Problem[] = []
   const services = written.map(([name, service]): [string, Service] => {
-    const watch = watchRules(name, service ?? {}, model, context)
+    const watch = watchRules(model, context, name, toBinds(service ?? {}))
     problems.push(...watch.problems)
     warnings.push(...watch.warnings)
     return [name, toService(name, service ?? {}, context, watch.rules, awaited.has(name))]
@@ -242,39 +247,6 @@ function restarts(service: ComposeService): boolean {
 function replicas(service: ComposeService): number {
   if (service.deploy?.mode === 'global') return 1
   return service.scale ?? service.deploy?.replicas ?? 1
-}
-
-function watchRules(name: string, service: ComposeService, model: ComposeModel, context: ComposeContext) {
-  const folder = context.projectDirectory ?? context.folder
-  const extension = { ...service['x-devstack'], ...context.extensions?.[name] }
-  const sources: readonly RuleSource[] = [
-    {
-      entries: service.develop?.watch ?? [],
-      folder,
-      at: (index, key) => context.locate?.(['services', name, 'develop', 'watch', index, ...key]) ?? null,
-    },
-    {
-      entries: extension.watch ?? [],
-      folder,
-      at: (index, key) => context.locate?.(['services', name, 'x-devstack', 'watch', index, ...key]) ?? null,
-    },
-    {
-      entries: model['x-devstack']?.services?.[name]?.watch ?? [],
-      folder,
-      at: (index, key) => context.locate?.(['x-devstack', 'services', name, 'watch', index, ...key]) ?? null,
-    },
-    {
-      entries: context.watch?.[name] ?? [],
-      folder: context.folder,
-      at: (index, key) => context.locateConfig?.(['services', name, 'watch', index, ...key]) ?? null,
-    },
-  ]
-  const read = readRules(name, sources)
-  return {
-    rules: read.rules.map(({ rule }) => rule),
-    problems: read.problems,
-    warnings: checkRules(name, read.rules),
-  }
 }
 
 /** What is said about a service that is not there would be dropped in silence. */

@@ -19,7 +19,14 @@ const watchRule = z.strictObject({
   include: oneOrMore.optional().describe('Patterns of the only files that are watched'),
   initial_sync: z.boolean().optional().describe('Send what differs when the container starts'),
   exec: z
-    .strictObject({ command: oneOrMore, user: text.optional(), working_dir: text.optional() })
+    .strictObject({
+      command: oneOrMore.describe('A list of words, or a line that is split into words; no shell runs it'),
+      user: text.optional(),
+      working_dir: text.optional(),
+      environment: z
+        .union([z.record(text, z.union([z.string(), z.number(), z.boolean(), z.null()])), z.array(text)])
+        .optional(),
+    })
     .optional()
     .describe('The command of sync+exec'),
 })

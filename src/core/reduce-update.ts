@@ -1,6 +1,6 @@
 import type { Event } from './events.js'
 import type { StackState, UpdateRecord, UpdateStep } from './state.js'
-import { formatBytes, formatShort } from './text.js'
+import { formatBytes } from './text.js'
 
 const UPDATES_KEPT = 50
 
@@ -45,7 +45,12 @@ export function reduceUpdates(state: StackState, event: UpdateEvent): StackState
     case 'delivered': {
       const files = event.written.length + event.deleted.length
       const detail = `${String(files)} ${files === 1 ? 'file' : 'files'}, ${formatBytes(event.bytes, null)}`
-      return withStep(updates, event, { name: 'delivered', at: event.at, durationMs: event.durationMs, detail })
+      return withStep(updates, event, {
+        name: 'delivered',
+        at: event.at,
+        durationMs: event.durationMs,
+        detail,
+      })
     }
     case 'commandRan': {
       const detail = `${event.argv.join(' ')}: exit code ${String(event.exitCode)}`
@@ -53,26 +58,65 @@ export function reduceUpdates(state: StackState, event: UpdateEvent): StackState
     }
     case 'reloaded': {
       const detail = event.detail === '' ? event.what : `${event.what}: ${event.detail}`
-      return withStep(updates, event, { name: 'reloaded', at: event.at, durationMs: event.durationMs, detail })
+      return withStep(updates, event, {
+        name: 'reloaded',
+        at: event.at,
+        durationMs: event.durationMs,
+        detail,
+      })
     }
     case 'updateFailed': {
       const { step, message, place, output, waitsFor } = event
       const failure = { step, message, place, output, waitsFor }
-      return change(updates, event, (update) => ({ ...update, outcome: 'failed', failure }))
+      return change(withRecord(updates, event), event, (update) => ({
+        ...update,
+        outcome: 'failed',
+        failure,
+      }))
     }
     case 'freshnessChanged':
+      if (event.state === 'unknown') return end(updates, event.service, 'unproven', [])
       if (event.state !== 'live') return updates
-      // One proof ends every update before it.
-      return updates.map((update) =>
-        update.service === event.service && update.outcome === 'running'
-          ? {
-              ...update,
-              outcome: 'live',
-              steps: [...update.steps, { name: 'live', at: event.at, durationMs: null, detail: '' }],
-            }
-          : update,
-      )
+      return end(updates, event.service, 'live', [
+        { name: 'live', at: event.at, durationMs: null, detail: '' },
+      ])
   }
+}
+
+/** One proof ends every update before it. */
+function end(
+  updates: StackState['updates'],
+  service: string,
+  outcome: UpdateRecord['outcome'],
+  steps: readonly UpdateStep[],
+): StackState['updates'] {
+  return updates.map((update) =>
+    update.service === service && update.outcome === 'running'
+      ? { ...update, outcome, steps: [...update.steps, ...steps] }
+      : update,
+  )
+}
+
+/** What fails without a change of files, as a server that does not start, has a record too. */
+function withRecord(
+  updates: StackState['updates'],
+  { batch, service, at }: Extract<UpdateEvent, { type: 'updateFailed' }>,
+): StackState['updates'] {
+  if (updates.some((update) => update.batch === batch && update.service === service)) return updates
+  const made: UpdateRecord = {
+    batch,
+    service,
+    noticedAt: at,
+    savedAt: null,
+    action: 'sync',
+    files: [],
+    reason: 'its processes changed by themselves',
+    rules: [],
+    steps: [],
+    outcome: 'running',
+    failure: null,
+  }
+  return [made, ...updates].slice(0, UPDATES_KEPT)
 }
 
 interface About {
@@ -92,15 +136,4 @@ function change(
 ): StackState['updates'] {
   const index = updates.findIndex((update) => update.batch === batch && update.service === service)
   return updates.map((update, at) => (at === index ? next(update) : update))
-}
-
-/** `delivered src/App.jsx in 6 ms`, of an update's last steps: for one line. */
-export function updateText(update: UpdateRecord): string {
-  const names = update.files.map((file) => file.split('/').at(-1) ?? file)
-  const files = names.length > 2 ? `${names.slice(0, 2).join(', ')} and ${String(names.length - 2)} more` : names.join(', ')
-  if (update.failure !== null) return `${files}: ${update.failure.message}`
-  const last = update.steps.at(-1)
-  if (last === undefined) return `${files}: ${update.action}`
-  const took = Date.parse(last.at) - Date.parse(update.noticedAt)
-  return `${files}: ${last.name === 'live' ? 'live' : last.name} in ${formatShort(Math.max(0, took))}`
 }

@@ -103,7 +103,7 @@ export interface UpdateRecord {
   readonly rules: readonly UpdateRule[]
   /** In order; each that was done once for each instance counts up. */
   readonly steps: readonly UpdateStep[]
-  readonly outcome: 'running' | 'live' | 'failed'
+  readonly outcome: 'running' | 'live' | 'failed' | 'unproven'
   readonly failure: Pick<UpdateFailed, 'step' | 'message' | 'place' | 'output' | 'waitsFor'> | null
 }
 

@@ -43,8 +43,9 @@ export function mountedBy(service: Pick<Service, 'binds'>, rule: WatchRule): Bin
   const { target } = rule
   if (target === null) return null
   return (
-    service.binds.find((bind) => within(bind.source, rule.path) && place(bind, rule.path) === trimSlash(target)) ??
-    null
+    service.binds.find(
+      (bind) => within(bind.source, rule.path) && place(bind, rule.path) === trimSlash(target),
+    ) ?? null
   )
 }
 

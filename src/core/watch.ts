@@ -1,6 +1,8 @@
 import type { Problem, SourcePosition } from './error.js'
-import type { WatchAction, WatchRule } from './project.js'
+import type { BindMount, WatchAction, WatchCommand, WatchRule } from './project.js'
 import { didYouMean } from './suggest.js'
+import { mountedBy } from './update.js'
+import { splitWords } from './words.js'
 
 /** A rule as it is written, in the words of Compose's `develop.watch`. Nothing in it is trusted yet. */
 export interface WatchEntry {
@@ -29,10 +31,12 @@ export interface RuleSource {
   readonly at: (index: number, key: readonly string[]) => SourcePosition | null
 }
 
-/** A rule that makes sense, and its place. */
-export interface ReadRule {
-  readonly rule: WatchRule
-  readonly at: SourcePosition | null
+/** What the rules of a service are checked against. */
+export interface RuleContext {
+  readonly service: string
+  readonly binds: readonly BindMount[]
+  /** Absolute paths of the folders that belong to the project. */
+  readonly roots: readonly string[]
 }
 
 const actions: readonly string[] = [
@@ -49,67 +53,149 @@ function isAction(text: string | undefined): text is WatchAction {
 
 /** Reads the rules of one service; each that makes no sense is a problem and is left out. */
 export function readRules(
-  service: string,
+  context: RuleContext,
   sources: readonly RuleSource[],
-): { readonly rules: readonly ReadRule[]; readonly problems: readonly Problem[] } {
-  const rules: ReadRule[] = []
+): {
+  readonly rules: readonly WatchRule[]
+  readonly problems: readonly Problem[]
+  readonly warnings: readonly Problem[]
+} {
+  const rules: WatchRule[] = []
   const problems: Problem[] = []
+  const warnings: Problem[] = []
   for (const source of sources) {
     for (const [index, entry] of source.entries.entries()) {
-      const read = readRule(service, entry, source, index)
-      if ('rule' in read) rules.push(read)
-      else problems.push(read)
+      const tell: Tell = (message, key, hint) => ({
+        message: `watch rule ${String(index + 1)} of ${context.service}: ${message}`,
+        at: source.at(index, [key]) ?? source.at(index, []),
+        hint,
+      })
+      const read = readRule(context, entry, source, index, tell)
+      if ('message' in read) problems.push(read)
+      else rules.push(read)
+      if (entry.exec != null && entry.action !== 'sync+exec' && !('message' in read))
+        warnings.push(
+          tell(`exec does nothing with ${read.action}`, 'exec', 'write sync+exec, or take it out'),
+        )
     }
   }
-  return { rules, problems }
+  const fights = findFights(context.service, rules)
+  return {
+    rules,
+    problems: [...problems, ...fights.problems],
+    warnings: [...warnings, ...fights.warnings],
+  }
 }
 
-function readRule(service: string, entry: WatchEntry, source: RuleSource, index: number): ReadRule | Problem {
-  const whole = source.at(index, [])
-  const problem = (message: string, key: string, hint: string): Problem => ({
-    message: `watch rule ${String(index + 1)} of ${service}: ${message}`,
-    at: source.at(index, [key]) ?? whole,
-    hint,
-  })
-  const { action, path, target } = entry
+/** A problem of a rule, at one of its keys. */
+type Tell = (message: string, key: string, hint: string) => Problem
+
+function readRule(
+  context: RuleContext,
+  entry: WatchEntry,
+  source: RuleSource,
+  index: number,
+  tell: Tell,
+): WatchRule | Problem {
+  const { action, path } = entry
   if (!isAction(action)) {
-    return problem(
+    return tell(
       action === undefined ? 'no action' : `unknown action "${action}"`,
       'action',
       (action === undefined ? null : didYouMean(action, actions)) ?? `one of ${actions.join(', ')}`,
     )
   }
   if (typeof path !== 'string' || path === '') {
-    return problem('no path', 'path', 'name the file or folder to watch, such as ./src')
+    return tell('no path', 'path', 'name the file or folder to watch, such as ./src')
   }
-  const syncs = action.startsWith('sync')
-  if (syncs && (target === undefined || target === '')) {
-    return problem(
+  const target = readTarget(action, path, entry.target, tell)
+  if (typeof target === 'object' && target !== null) return target
+  const command = readCommand(action, entry.exec ?? null, tell)
+  if (command !== null && 'message' in command) return command
+  const rule: WatchRule = {
+    action,
+    path: resolvePath(source.folder, path),
+    target,
+    ignore: toList(entry.ignore),
+    include: toList(entry.include),
+    initialSync: entry.initial_sync === true,
+    exec: command,
+    at: source.at(index, []),
+  }
+  return checkPlaces(context, rule, tell) ?? rule
+}
+
+function readTarget(
+  action: WatchAction,
+  path: string,
+  target: string | undefined,
+  tell: Tell,
+): string | null | Problem {
+  if (!action.startsWith('sync')) return null
+  if (target === undefined || target === '') {
+    return tell(
       `${action} without a target`,
       'target',
       `name where ${path} is in the container, such as /app`,
     )
   }
-  if (syncs && target?.startsWith('/') !== true) {
-    return problem(
-      `the target "${target ?? ''}" is not an absolute path`,
-      'target',
-      `begin it with /, such as /app/${(target ?? '').replace(/^\.\//, '')}`,
-    )
+  if (target.startsWith('/')) return resolvePath('/', target)
+  return tell(
+    `the target "${target}" is not an absolute path`,
+    'target',
+    `begin it with /, such as /app/${target.replace(/^\.\//, '')}`,
+  )
+}
+
+function checkPlaces({ binds, roots }: RuleContext, rule: WatchRule, tell: Tell): Problem | null {
+  const { path, target } = rule
+  if (!roots.some((root) => within(root, path))) {
+    return tell(`${path} is outside of the project`, 'path', `watch what lies below ${roots[0] ?? '/'}`)
   }
+  if (target === null || mountedBy({ binds }, rule) !== null) return null
+  const bind = binds.find((one) => within(one.target, target))
+  if (bind === undefined) return null
+  return tell(
+    `the target ${target} lies in a bind mount of ${bind.source}`,
+    'target',
+    'what is delivered there would be written into your own files: take out the rule, or the mount',
+  )
+}
+
+function readCommand(action: WatchAction, exec: WatchExec | null, tell: Tell): WatchCommand | Problem | null {
+  if (action !== 'sync+exec') return null
+  const example = 'write exec: { command: [flask, db, upgrade] }'
+  const { command } = exec ?? {}
+  if (command === undefined || command === null || command.length === 0) {
+    return tell('sync+exec without a command', 'exec', example)
+  }
+  const split = typeof command === 'string' ? splitWords(command) : { words: command }
+  if ('problem' in split) {
+    const hint = 'a shell does not run it by itself: [sh, -c, "..."]'
+    return tell(`the command cannot be split into words: ${split.problem}`, 'exec', hint)
+  }
+  if (split.words.length === 0) return tell('sync+exec without a command', 'exec', example)
   return {
-    rule: {
-      action,
-      path: resolvePath(source.folder, path),
-      target: syncs ? resolvePath('/', target ?? '/') : null,
-      ignore: toList(entry.ignore),
-      include: toList(entry.include),
-      initialSync: entry.initial_sync === true,
-      exec: null,
-      at: whole,
-    },
-    at: whole,
+    argv: split.words,
+    user: exec?.user ?? null,
+    workdir: exec?.working_dir ?? null,
+    env: toVariables(exec?.environment ?? null),
   }
+}
+
+/** A variable without a value is left to the container's own. */
+function toVariables(written: WatchExec['environment'] | null): Readonly<Record<string, string>> {
+  const pairs = isList(written)
+    ? written.map((text): readonly [string, string | null] => {
+        const at = text.indexOf('=')
+        return at === -1 ? [text, null] : [text.slice(0, at), text.slice(at + 1)]
+      })
+    : Object.entries(written ?? {})
+  return Object.fromEntries(pairs.flatMap(([name, value]) => (value === null ? [] : [[name, String(value)]])))
+}
+
+function isList(value: unknown): value is readonly string[] {
+  return Array.isArray(value)
 }
 
 function toList(value: string | readonly string[] | null | undefined): readonly string[] {
@@ -118,29 +204,37 @@ function toList(value: string | readonly string[] | null | undefined): readonly 
 }
 
 /** Rules of one service that fight: two host folders for one target, or two actions for the same files. */
-export function checkRules(service: string, rules: readonly ReadRule[]): readonly Problem[] {
-  return rules.flatMap((later, index) =>
-    rules.slice(0, index).flatMap((earlier): readonly Problem[] => {
-      const message = fight(earlier.rule, later.rule)
-      if (message === null) return []
+function findFights(
+  service: string,
+  rules: readonly WatchRule[],
+): { readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] } {
+  const problems: Problem[] = []
+  const warnings: Problem[] = []
+  for (const [index, later] of rules.entries()) {
+    for (const earlier of rules.slice(0, index)) {
       const line = earlier.at === null ? '' : ` (the other: ${earlier.at.file}:${String(earlier.at.line)})`
-      return [
-        {
-          message: `two watch rules of ${service} fight: ${message}${line}`,
-          at: later.at,
-          hint: 'keep one of them, or tell them apart with ignore',
-        },
-      ]
-    }),
-  )
+      const { at } = later
+      if (sameRule(earlier, later)) {
+        const message = `${later.action} of ${later.path} is written twice for ${service}${line}`
+        warnings.push({ message, at, hint: 'keep one of them' })
+        continue
+      }
+      const message = fight(earlier, later)
+      if (message === null) continue
+      const hint = 'keep one of them, or tell them apart with ignore'
+      problems.push({ message: `two watch rules of ${service} fight: ${message}${line}`, at, hint })
+    }
+  }
+  return { problems, warnings }
+}
+
+function sameRule(one: WatchRule, other: WatchRule): boolean {
+  const written = ({ at: _, ...rest }: WatchRule): string => JSON.stringify(rest)
+  return written(one) === written(other)
 }
 
 function fight(one: WatchRule, other: WatchRule): string | null {
-  const filtered = one.ignore.length + one.include.length + other.ignore.length + other.include.length > 0
-  if (one.path === other.path && one.target === other.target && one.action === other.action) {
-    return filtered ? null : `${one.action} of ${one.path} is written twice`
-  }
-  if (filtered) return null
+  if (one.ignore.length + one.include.length + other.ignore.length + other.include.length > 0) return null
   if (one.path === other.path && one.action !== other.action) {
     return `${one.path} has both ${one.action} and ${other.action}`
   }
@@ -148,6 +242,12 @@ function fight(one: WatchRule, other: WatchRule): string | null {
     return `both ${one.path} and ${other.path} are written to ${one.target}`
   }
   return null
+}
+
+/** True for the folder itself and everything below it. */
+function within(folder: string, path: string): boolean {
+  const start = folder.endsWith('/') ? folder : `${folder}/`
+  return path === folder || path.startsWith(start)
 }
 
 /** `path` against an absolute `folder`, without `.` and `..`: what node:path does, but without Node. */

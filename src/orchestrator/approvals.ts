@@ -9,6 +9,7 @@ export type ApprovalRequest = Omit<ApprovalRequested, 'type'>
 export interface Approvals {
   /** Asks, and replaces what waited under the same id. `run` is called once it is approved. */
   request(request: ApprovalRequest, run: () => Promise<void>): void
+  waits(id: string): boolean
   /** What it was about has gone. */
   withdraw(id: string, reason: string): void
   /**
@@ -25,6 +26,7 @@ export function createApprovals(store: Store): Approvals {
       waiting.set(request.id, run)
       store.emit({ type: 'approvalRequested', ...request })
     },
+    waits: (id) => waiting.has(id),
     withdraw(id, reason) {
       if (waiting.delete(id)) store.emit({ type: 'approvalEnded', id, outcome: 'withdrawn', reason })
     },
@@ -42,7 +44,8 @@ export function createApprovals(store: Store): Approvals {
 function unknown(id: string, known: readonly string[]): DevstackError {
   if (known.length === 0) return new DevstackError('USAGE', 'nothing waits for an approval')
   const names = known.join(', ')
-  if (id === '') return new DevstackError('USAGE', 'several things wait for an approval', { hint: `name one: ${names}` })
+  if (id === '')
+    return new DevstackError('USAGE', 'several things wait for an approval', { hint: `name one: ${names}` })
   return new DevstackError('USAGE', `nothing waits under the name "${id}"`, {
     cause: `these wait: ${names}`,
     hint: didYouMean(id, known),

@@ -18,7 +18,7 @@ export interface ReplanOptions {
 }
 
 /** Id of the approval that a new plan waits for. */
-const ID = 'plan'
+export const PLAN = 'plan'
 
 /**
  * Makes a new plan after the project's own files changed. It is held until somebody approves it, carried out at once with
@@ -31,21 +31,21 @@ export function createReplan(
   return async (paths, intent, signal) => {
     const steps = await newPlan(engine, intent, signal).catch((error: unknown) => {
       if (signal.aborted || !(error instanceof DevstackError)) throw error
-      approvals.withdraw(ID, 'the project cannot be read')
+      approvals.withdraw(PLAN, 'the project cannot be read')
       // What runs goes on; the next save of the file is looked at again.
       store.emit({ type: 'failed', error: error.toInfo() })
       return null
     })
     if (steps === null) return
     if (steps.operations.length === 0 || intent.autoApply) {
-      approvals.withdraw(ID, 'nothing is to do any more')
+      approvals.withdraw(PLAN, 'nothing is to do any more')
       return await bringUp()
     }
     const detail = steps.operations.map(({ label, cause }) => `${label} (${cause})`)
     const names = paths.map((path) => path.split('/').at(-1) ?? path)
     const labels = steps.operations.map(({ label }) => label)
     const text = `${names.join(', ')} changed: ${labels.join(', ')}`
-    approvals.request({ id: ID, kind: 'plan', service: null, text, detail }, () => enqueue(bringUp))
+    approvals.request({ id: PLAN, kind: 'plan', service: null, text, detail }, () => enqueue(bringUp))
   }
 }
 

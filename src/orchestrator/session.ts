@@ -15,7 +15,7 @@ import { createStore, type Store } from './store.js'
 import { createApprovals, type Approvals } from './approvals.js'
 import { SUPERSEDED, type Action } from './live/acting.js'
 import { createLive, type Live } from './live/live.js'
-import { createReplan } from './replan.js'
+import { createReplan, PLAN } from './replan.js'
 
 export interface SessionOptions {
   readonly engine: Engine
@@ -303,6 +303,8 @@ class RunningSession implements Session {
       signal.throwIfAborted()
       await (action === 'restart' ? this.restart([name], signal) : this.rebuild([name], signal))
     })
+    // It may have done what a held plan was about.
+    if (this.approvals.waits(PLAN)) this.replan([])
     const service = this.store.getState().services[name]
     if (service?.phase !== 'failed') return
     throw new DevstackError('SERVICE_FAILED', `${name} is not up`, { cause: service.cause })
@@ -401,6 +403,8 @@ class RunningSession implements Session {
   }
 
   /** An `up` that changes nothing about what is watched lets the watch go on. */
+  private replan: (paths: readonly string[]) => void = () => undefined
+
   private watch({ project, inputs }: Resolution): void {
     const key = JSON.stringify([project.services, inputs])
     if (this.watching?.key === key && !this.watching.controller.signal.aborted) return
@@ -414,12 +418,14 @@ class RunningSession implements Session {
       bringUp: () => this.bringUp(this.lastUp),
       enqueue: (work) => this.enqueue(work),
     })
-    const onInputs = (paths: readonly string[]): void => {
-      void this.enqueue(() => replan(paths, this.lastUp, this.life.signal)).catch((error: unknown) =>
+    let changed: readonly string[] = []
+    this.replan = (paths) => {
+      changed = paths.length > 0 ? paths : changed
+      void this.enqueue(() => replan(changed, this.lastUp, this.life.signal)).catch((error: unknown) =>
         this.reportPump(error),
       )
     }
-    void this.live.watch(project, inputs, onInputs, controller.signal).catch((error: unknown) => {
+    void this.live.watch(project, inputs, this.replan, controller.signal).catch((error: unknown) => {
       if (!controller.signal.aborted) this.reportPump(error)
     })
   }

@@ -78,7 +78,7 @@ export function createFakeEngine(options: FakeEngineOptions): FakeEngine {
     building: new Set(),
     deliveryFaults: [],
     handlers: { open: openCat, run: runTool },
-    inputs: [],
+    inputs: options.inputs ?? [],
     lost: false,
     count: 0,
   })

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DevstackError } from '../../src/core/error.js'
-import type { Dependency, Health, Instance, Service, WatchRule } from '../../src/core/project.js'
+import type { BindMount, Dependency, Health, Instance, Service, WatchRule } from '../../src/core/project.js'
 import type { ApplyContext, EngineEvent, LogRecord } from '../../src/orchestrator/ports.js'
 import type { OpenHandler, RunHandler } from './fake-inside.js'
 
@@ -18,12 +18,15 @@ export interface FakeService {
   readonly sources?: Readonly<Record<string, string>>
   readonly buildTakes?: number
   readonly watch?: readonly WatchRule[]
+  readonly binds?: readonly BindMount[]
   readonly preset?: string
 }
 
 export interface FakeEngineOptions {
   readonly name: string
   readonly services: readonly FakeService[]
+  /** Files that the project is read from. */
+  readonly inputs?: readonly string[]
 }
 
 export interface Container {
@@ -54,7 +57,7 @@ export interface World {
 }
 
 export function toService(service: FakeService, revision: number): Service {
-  const { name, dependsOn = [], oneShot = false, healthyAfter, sources, watch = [] } = service
+  const { name, dependsOn = [], oneShot = false, healthyAfter, sources, watch = [], binds = [] } = service
   return {
     name,
     image: `fake-${name}`,
@@ -67,7 +70,7 @@ export function toService(service: FakeService, revision: number): Service {
     oneShot,
     ports: [],
     watch,
-    binds: [],
+    binds,
     preset: service.preset ?? null,
     profiles: [],
     restarts: false,

@@ -1,32 +1,96 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import type { Event } from '../../src/core/events.js'
 import type { Intent } from '../../src/core/intents.js'
-import type { Engine, FileBatch, SourceFile } from '../../src/orchestrator/ports.js'
+import type { Service } from '../../src/core/project.js'
+import { delivers, mountedBy, ruleFor, targetOf } from '../../src/core/update.js'
+import { isWithin } from '../../src/orchestrator/live/changes.js'
+import type {
+  DeliveryRecord,
+  Engine,
+  LivePreset,
+  SourceBatch,
+  SourceFile,
+  Sources,
+  SourceScan,
+} from '../../src/orchestrator/ports.js'
 import { createSession, type Session } from '../../src/orchestrator/session.js'
 
 const clock = { now: () => Date.now(), monotonic: () => performance.now() }
 
-/** Scripted files and batches in place of the host's. */
-class FakeSources {
-  files: readonly SourceFile[] = []
-  private wake: () => void = () => undefined
-  private readonly batches: FileBatch[] = []
+const sha = (text: string): string => createHash('sha256').update(text).digest('hex')
 
-  change(batch: FileBatch): void {
-    this.batches.push(batch)
+/** A host of text files in memory, in place of the real one. What is written is told, unless it is told otherwise. */
+export class FakeSources implements Sources {
+  readonly files = new Map<string, string>()
+  readonly refused = new Map<string, string>()
+  /** Where the text is kept so that a fake engine can read it. */
+  private readonly real = mkdtempSync(join(tmpdir(), 'devstack-host-'))
+  private readonly untold = new Set<string>()
+  private readonly batches: SourceBatch[] = []
+  private wake: () => void = () => undefined
+
+  /** Absolute path of a host file. */
+  path(name: string): string {
+    return join(this.real, name)
+  }
+
+  write(name: string, text: string, tell = true): void {
+    const path = this.path(name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, text)
+    this.files.set(path, text)
+    this.noticed(path, tell)
+  }
+
+  remove(name: string, tell = true): void {
+    rmSync(this.path(name), { force: true })
+    this.files.delete(this.path(name))
+    this.noticed(this.path(name), tell)
+  }
+
+  dispose(): void {
+    rmSync(this.real, { recursive: true, force: true })
+  }
+
+  private noticed(path: string, tell: boolean): void {
+    if (tell) this.batches.push({ paths: [path], settled: true })
+    else this.untold.add(path)
     this.wake()
   }
 
-  readonly watcher = {
-    watch: (_roots: readonly string[], _ignored: unknown, signal: AbortSignal) => this.read(signal),
+  scan(service: Service, paths: readonly string[] | null): Promise<SourceScan> {
+    const covered = (path: string): boolean =>
+      ruleFor(service, path) !== null && (paths === null || paths.some((asked) => isWithin(asked, path)))
+    const files = [...this.files].filter(([path]) => covered(path) && !this.refused.has(path))
+    return Promise.resolve({
+      files: files.map(([source, text]): SourceFile => {
+        const rule = ruleFor(service, source)
+        const through = rule === null || mountedBy(service, rule) !== null || !delivers(rule.action)
+        const target = through ? null : targetOf(rule, source)
+        return { source, target, sha256: sha(text), mode: 0o644, modifiedMs: Date.now(), link: null }
+      }),
+      gone: (paths ?? []).filter((path) => !this.files.has(path) && ruleFor(service, path) !== null),
+      refused: [...this.refused]
+        .filter(([path]) => covered(path))
+        .map(([path, reason]) => ({ path, reason })),
+    })
   }
 
-  readonly tree = {
-    scan: (_service: unknown, paths: readonly string[] | null) =>
-      Promise.resolve(this.files.filter((file) => paths === null || paths.includes(file.source))),
-    ignored: () => false,
+  recheck(service: Service): Promise<readonly string[]> {
+    const found = [...this.untold].filter((path) => ruleFor(service, path) !== null)
+    for (const path of found) this.untold.delete(path)
+    return Promise.resolve(found)
   }
 
-  private async *read(signal: AbortSignal): AsyncGenerator<FileBatch> {
+  async *watch(
+    _services: readonly Service[],
+    _warn: unknown,
+    signal: AbortSignal,
+  ): AsyncGenerator<SourceBatch> {
+    yield { paths: [], settled: true }
     while (!signal.aborted) {
       const batch = this.batches.shift()
       if (batch !== undefined) {
@@ -41,22 +105,49 @@ class FakeSources {
   }
 }
 
+/** Remembers deliveries as the host does, in memory; handed to the next session it outlives this one. */
+export class FakeRecord implements DeliveryRecord {
+  private readonly entries = new Map<string, Record<string, string | null>>()
+
+  read(instance: string): Promise<Readonly<Record<string, string | null>>> {
+    return Promise.resolve({ ...this.entries.get(instance) })
+  }
+
+  add(instance: string, entries: Readonly<Record<string, string | null>>): Promise<void> {
+    this.entries.set(instance, { ...this.entries.get(instance), ...entries })
+    return Promise.resolve()
+  }
+
+  keep(instances: readonly string[]): Promise<void> {
+    for (const id of this.entries.keys()) if (!instances.includes(id)) this.entries.delete(id)
+    return Promise.resolve()
+  }
+}
+
 export interface Harness {
   readonly session: Session
   readonly events: Event[]
   readonly sources: FakeSources
+  readonly record: FakeRecord
   /** The types of the Events, log lines and progress left out. */
   readonly types: () => readonly string[]
   readonly phase: (service: string) => string | undefined
 }
 
-export function startSession(engine: Engine): Harness {
-  const sources = new FakeSources()
+export interface HarnessOptions {
+  readonly sources?: FakeSources
+  readonly record?: FakeRecord
+  readonly preset?: LivePreset | null
+}
+
+export function startSession(engine: Engine, options: HarnessOptions = {}): Harness {
+  const { sources = new FakeSources(), record = new FakeRecord(), preset = null } = options
   const session = createSession({
     engine,
     clock,
-    watcher: sources.watcher,
-    tree: sources.tree,
+    sources,
+    record,
+    preset: () => preset,
     history: { read: () => Promise.resolve({}), write: () => Promise.resolve() },
     project: 'demo',
     folder: '/fake',
@@ -71,6 +162,7 @@ export function startSession(engine: Engine): Harness {
     session,
     events,
     sources,
+    record,
     types: () =>
       events.map((event) => event.type).filter((type) => type !== 'logged' && type !== 'operationProgressed'),
     phase: (service) => session.store.getState().services[service]?.phase,
@@ -84,4 +176,5 @@ export const up: Extract<Intent, { type: 'up' }> = {
   build: false,
   watch: true,
   freePorts: false,
+  autoApply: false,
 }

@@ -1,7 +1,3 @@
-import { createHash } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { DevstackError } from '../../src/core/error.js'
 import type { Dependency } from '../../src/core/project.js'
@@ -97,32 +93,6 @@ describe('up', () => {
       code: 'UNKNOWN_SERVICE',
       hint: 'did you mean "api"?',
     })
-  })
-
-  it('delivers edits made since the image was built before the container starts', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'devstack-session-'))
-    const source = join(folder, 'a.py')
-    await writeFile(source, 'new')
-    const rule = { action: 'sync', path: folder, target: '/app', ignore: [], include: [] } as const
-    const { session, engine, sources, types } = start({
-      name: 'api',
-      sources: { '/app/a.py': 'old' },
-      watch: [rule],
-    })
-    sources.files = [
-      { source, target: '/app/a.py', sha256: createHash('sha256').update('new').digest('hex'), mode: 0o644 },
-    ]
-    await session.handle(up)
-    expect(engine.readFile('api', '/app/a.py')).toBe('new')
-    expect(types().indexOf('delivered')).toBeLessThan(types().indexOf('instanceStarted'))
-
-    await writeFile(source, 'newer')
-    sources.change([source])
-    await vi.waitFor(() => expect(engine.readFile('api', '/app/a.py')).toBe('newer'))
-    await rm(folder, { recursive: true })
-    sources.files = []
-    sources.change([source])
-    await vi.waitFor(() => expect(engine.readFile('api', '/app/a.py')).toBeNull())
   })
 })
 

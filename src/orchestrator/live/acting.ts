@@ -17,7 +17,7 @@ export interface Acting {
   end(): void
 }
 
-export function createActing(service: string, act: Act, done: () => void): Acting {
+export function createActing(service: string, act: Act, done: (action: Action) => void): Acting {
   let running: { readonly action: Action; readonly controller: AbortController } | null = null
   let next: { readonly action: Action; readonly reason: string } | null = null
   let failure: string | null = null
@@ -38,7 +38,7 @@ export function createActing(service: string, act: Act, done: () => void): Actin
         const again = next
         next = null
         if (again !== null && !ended) begin(again.action, again.reason)
-        else done()
+        else done(action)
       })
   }
 

@@ -35,7 +35,9 @@ export function findChanges(
     ({ target, sha256 }) => target !== null && copies.some(({ held }) => held.get(target) !== sha256),
   )
   const goneTargets = scan.gone.flatMap((path) => heldBelow(service, path, copies))
-  const others = scan.files.filter(({ source, target, sha256 }) => target === null && hashes.get(source) !== sha256)
+  const others = scan.files.filter(
+    ({ source, target, sha256 }) => target === null && hashes.get(source) !== sha256,
+  )
   const othersGone = scan.gone.flatMap((path) => [...hashes.keys()].filter((known) => isWithin(path, known)))
   for (const { source, sha256 } of others) hashes.set(source, sha256)
   for (const path of othersGone) hashes.delete(path)
@@ -58,7 +60,10 @@ export function findChanges(
 }
 
 /** Which rules the files fall under, and what these ask for together. */
-function ruled(service: Service, files: readonly string[]): Pick<Changes, 'files' | 'action' | 'rules' | 'commands'> {
+function ruled(
+  service: Service,
+  files: readonly string[],
+): Pick<Changes, 'files' | 'action' | 'rules' | 'commands'> {
   const counts = new Map<WatchRule, number>()
   for (const file of files) {
     const rule = ruleFor(service, file)
@@ -88,7 +93,8 @@ function heldBelow(
   if (rule === null || target === null || !delivers(rule.action)) return []
   const held = new Set(copies.flatMap((copy) => (copy.held.has(target) ? [target] : [])))
   if (held.size === 0) {
-    for (const copy of copies) for (const known of copy.held.keys()) if (isWithin(target, known)) held.add(known)
+    for (const copy of copies)
+      for (const known of copy.held.keys()) if (isWithin(target, known)) held.add(known)
   }
   return [...held].map((known) => ({ path: path + known.slice(target.length), target: known }))
 }

@@ -55,7 +55,9 @@ export function createLive(options: LiveOptions): Live {
     },
     async watch(project, inputs, onInputs, signal) {
       const { engine, store, sources, record } = options
-      const watched = Object.values(project.services).filter(({ watch, oneShot }) => watch.length > 0 && !oneShot)
+      const watched = Object.values(project.services).filter(
+        ({ watch, oneShot }) => watch.length > 0 && !oneShot,
+      )
       const lives = watched.map(adopt)
       for (const [name, live] of services) {
         if (lives.includes(live)) continue

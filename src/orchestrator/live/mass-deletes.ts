@@ -7,6 +7,8 @@ import { isWithin, type Changes } from './changes.js'
 export interface MassDeletes {
   /** Id of the approval that is waited for, or null. */
   readonly held: string | null
+  /** Files changed: what waits may be back. */
+  lookAgain(signal: AbortSignal): Promise<void>
   /** The changes without the deletions that wait. */
   holdBack(changes: Changes, signal: AbortSignal): Promise<Changes>
 }
@@ -37,18 +39,23 @@ export function createMassDeletes(options: Options, service: Service, levelAll: 
     })
   }
 
+  const lookAgain = async (signal: AbortSignal): Promise<void> => {
+    if (waiting.size === 0) return
+    for (const path of waiting.keys()) {
+      const rule = service.watch.find((candidate) => candidate.path === path)
+      if (rule !== undefined && !(await isEmptied(rule, signal))) waiting.delete(path)
+    }
+    if (waiting.size > 0) return
+    approvals.withdraw(id, 'the files are back')
+    levelAll()
+  }
+
   return {
+    lookAgain,
     get held() {
       return waiting.size > 0 ? id : null
     },
     async holdBack(changes, signal) {
-      const back = await Promise.all(
-        [...waiting.keys()].map(async (path) => {
-          const rule = service.watch.find((candidate) => candidate.path === path)
-          return rule !== undefined && !(await isEmptied(rule, signal)) ? [path] : []
-        }),
-      )
-      for (const path of back.flat()) waiting.delete(path)
       const heldTargets: string[] = []
       for (const rule of service.watch) {
         const { target } = rule
@@ -63,12 +70,10 @@ export function createMassDeletes(options: Options, service: Service, levelAll: 
         heldTargets.push(...gone)
       }
       if (heldTargets.length > 0) ask()
-      else if (back.flat().length > 0 && waiting.size === 0) {
-        approvals.withdraw(id, 'the files are back')
-        levelAll()
-      }
       const held = new Set(heldTargets)
-      return held.size === 0 ? changes : { ...changes, gone: changes.gone.filter((target) => !held.has(target)) }
+      return held.size === 0
+        ? changes
+        : { ...changes, gone: changes.gone.filter((target) => !held.has(target)) }
     },
   }
 }

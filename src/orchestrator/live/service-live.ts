@@ -4,7 +4,7 @@ import { delivers, ruleFor, targetOf } from '../../core/update.js'
 import type { Approvals } from '../approvals.js'
 import type { Clock, DeliveryRecord, Engine, FileChange, LivePreset, Sources, SourceScan } from '../ports.js'
 import type { Store } from '../store.js'
-import { createActing, type Act, type Acting } from './acting.js'
+import { createActing, type Act, type Acting, type Action } from './acting.js'
 import { findChanges, type Changes, type HostHashes } from './changes.js'
 import { freshnessOf } from './freshness.js'
 import { readCopy } from './instance-copy.js'
@@ -47,6 +47,9 @@ export class ServiceLive {
   private lock: Promise<unknown> = Promise.resolve()
   private loop: Promise<void> | null = null
   private unsure = false
+  private actingSince = 0
+  /** A rebuild was asked for because a delivery failed; none has succeeded since. */
+  private repaired = false
   private told = ''
 
   constructor(
@@ -54,7 +57,7 @@ export class ServiceLive {
     readonly service: Service,
   ) {
     this.preset = options.preset(service)
-    this.acting = createActing(service.name, options.act, () => this.changedByItself())
+    this.acting = createActing(service.name, options.act, (action) => this.acted(action))
     this.massDeletes = createMassDeletes(options, service, () => this.levelAll())
     this.taking = createTakeUp(this)
   }
@@ -99,13 +102,22 @@ export class ServiceLive {
     this.tell()
   }
 
-  /** Something else that its freshness depends on is another. */
-  changedByItself(): void {
-    this.unsure = true
-    this.kick()
+  /** A restart or a rebuild is over: what could not be delivered before is there now, or can be. */
+  private acted(action: Action): void {
+    const { store, clock } = this.options
+    const [instance] = Object.keys(store.getState().services[this.service.name]?.instances ?? {})
+    if (this.acting.failure === null) {
+      this.failure = null
+      const durationMs = Math.round(clock.monotonic() - this.actingSince)
+      const about = { batch: this.batch, service: this.service.name, instance: instance ?? '' }
+      store.emit({ type: 'reloaded', ...about, what: action, detail: '', durationMs })
+    }
+    this.levelAll()
+    this.recheck()
   }
 
-  act(action: 'restart' | 'rebuild', reason: string): void {
+  act(action: Action, reason: string): void {
+    if (this.acting.current === null) this.actingSince = this.options.clock.monotonic()
     this.acting.want(action, reason)
     this.tell()
   }
@@ -233,11 +245,22 @@ export class ServiceLive {
     await this.exclusive(async () => {
       const scan = await this.options.sources.scan(this.service, paths, this.signal)
       this.warn(scan)
+      await this.massDeletes.lookAgain(this.signal)
       const lives = [...this.instances.values()]
-      const changes = findChanges(this.service, scan, lives.map(({ copy }) => copy), this.hashes)
+      const changes = findChanges(
+        this.service,
+        scan,
+        lives.map(({ copy }) => copy),
+        this.hashes,
+      )
       if (changes === null) return
       const [first] = changes.rules
-      await this.deliver(changes, lives, `${changes.action}: ${first?.path ?? describe(changes.files)}`, this.signal)
+      await this.deliver(
+        changes,
+        lives,
+        `${changes.action}: ${first?.path ?? describe(changes.files)}`,
+        this.signal,
+      )
     })
     this.unsure = true
   }
@@ -280,6 +303,7 @@ export class ServiceLive {
       live.delivered({ written, deleted }, clock.now())
       const durationMs = Math.round((clock.monotonic() - begin) * 10) / 10
       const about = { batch: this.batch, service: this.service.name, instance: live.instance.id }
+      this.repaired = false
       store.emit({ type: 'delivered', ...about, written, deleted, bytes, durationMs })
     } catch (error) {
       if (signal.aborted || !(error instanceof DevstackError)) throw error
@@ -294,7 +318,8 @@ export class ServiceLive {
       this.forget(live.instance.id)
       return
     }
-    const repair = this.service.build !== null && this.acting.failure === null
+    const repair = this.service.build !== null && !this.repaired
+    this.repaired = true
     this.fail('deliver', error.why ?? error.message, repair ? 'a rebuild' : 'the next save')
     if (repair) this.act('rebuild', `a delivery failed: ${error.why ?? error.message}`)
   }
@@ -346,7 +371,11 @@ export class ServiceLive {
   }
 }
 
-function targets(changes: readonly FileChange[], except: ReadonlySet<string>, deleted: boolean): readonly string[] {
+function targets(
+  changes: readonly FileChange[],
+  except: ReadonlySet<string>,
+  deleted: boolean,
+): readonly string[] {
   return changes
     .filter(({ type, target }) => (type === 'delete') === deleted && !except.has(target))
     .map(({ target }) => target)

@@ -112,7 +112,11 @@ async function takeUp(owner: ServiceLive, live: LiveInstance): Promise<void> {
   offer(owner, live, files)
 }
 
-async function tellProcesses(owner: ServiceLive, live: LiveInstance, files: DeliveredFiles): Promise<TakeUpResult> {
+async function tellProcesses(
+  owner: ServiceLive,
+  live: LiveInstance,
+  files: DeliveredFiles,
+): Promise<TakeUpResult> {
   const detached = { type: 'unproven', reason: 'it was detached' } as const
   return (await live.reloader?.takeUp(files, owner.signal)) ?? detached
 }
@@ -130,8 +134,7 @@ function tellFailure(
     service: owner.service.name,
     step: 'reload',
     message,
-    place:
-      place === null || file === null ? null : { file, line: place.line, column: place.column ?? 1 },
+    place: place === null || file === null ? null : { file, line: place.line, column: place.column ?? 1 },
     output,
     waitsFor: 'a save that mends it; the last good code goes on',
   })
@@ -144,7 +147,12 @@ async function runCommand(owner: ServiceLive, live: LiveInstance, rule: WatchRul
   if (exitCode === 0) return
   // It is tried again with the next change of one of its files.
   const text = output.at(-1) ?? ''
-  owner.fail('exec', `${exec.argv.join(' ')} ended with ${String(exitCode)}: ${text}`, 'the next save', output)
+  owner.fail(
+    'exec',
+    `${exec.argv.join(' ')} ended with ${String(exitCode)}: ${text}`,
+    'the next save',
+    output,
+  )
 }
 
 interface Where {
@@ -179,7 +187,13 @@ function offer(owner: ServiceLive, live: LiveInstance, files: DeliveredFiles): v
   if (offered === null) return
   const { text, argv } = offered
   const { name } = owner.service
-  const request = { id: `migrate-${name}`, kind: 'migration', service: name, text, detail: [argv.join(' ')] } as const
+  const request = {
+    id: `migrate-${name}`,
+    kind: 'migration',
+    service: name,
+    text,
+    detail: [argv.join(' ')],
+  } as const
   owner.options.approvals.request(request, async () => {
     const { exitCode, output } = await run(owner, live, argv, { user: null, workdir: null, env: {} })
     if (exitCode === 0) return
