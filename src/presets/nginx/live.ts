@@ -17,13 +17,17 @@ export const nginxLive: LivePreset = {
   async attach(context, signal) {
     const life = new AbortController()
     const found = await untilRunning(context, signal)
+    let master = found?.master ?? null
     return {
       server: found === null ? null : { name: 'nginx', reason: null },
       first:
         found === null
           ? { type: 'unproven', reason: 'no master process of nginx was found in the container' }
           : { type: 'taken', what: 'start', detail: workersOf(found) },
-      takeUp: oneAtATime((files, signal) => takeUp(context, files, signal), life.signal),
+      takeUp: oneAtATime(async (files, signal) => {
+        master ??= (await processes(context, signal)).master
+        return takeUp(context, master, files, signal)
+      }, life.signal),
       close: () => life.abort(new DevstackError('CANCELLED', 'nginx is not watched any more')),
     }
   },
@@ -32,17 +36,21 @@ export const nginxLive: LivePreset = {
 
 async function takeUp(
   context: AttachContext,
+  master: NginxCommand | null,
   files: DeliveredFiles,
   signal: AbortSignal,
 ): Promise<TakeUpResult> {
   const template = [...files.written, ...files.deleted].find((path) => TEMPLATES.test(path))
   if (template !== undefined)
     return { type: 'restart', reason: `${template} is read when the container starts` }
-  const before = await processes(context, signal)
-  if (before.master === null) return { type: 'restart', reason: 'no master process of nginx was found' }
-  const test = await run(context, [...command(before.master), '-t'], signal)
+  if (master === null) return { type: 'restart', reason: 'no master process of nginx was found' }
+  // Each start of a program in a container takes its time, so both at once.
+  const [before, test] = await Promise.all([
+    processes(context, signal),
+    run(context, [...command(master), '-t'], signal),
+  ])
   if (test.exitCode !== 0) return testFailure(test.lines)
-  const reload = await run(context, [...command(before.master), '-s', 'reload'], signal)
+  const reload = await run(context, [...command(master), '-s', 'reload'], signal)
   if (reload.exitCode !== 0) {
     // The old master cannot be reached by what the new configuration says: its pid file is elsewhere.
     return { type: 'restart', reason: reload.lines.at(-1) ?? 'nginx -s reload failed' }
@@ -65,11 +73,13 @@ function workersOf({ workers }: NginxProcesses): string {
   return `${String(workers.length)} worker${workers.length === 1 ? '' : 's'}`
 }
 
-/** `nginx: [emerg] unknown directive "serve" in /etc/nginx/shop/api.conf:12`. */
+/**
+ * `nginx: [emerg] unknown directive "serve" in /etc/nginx/shop/api.conf:12`. Once the configuration names a log on stderr
+ * the same is there a second time, with time and pid in front.
+ */
 function testFailure(lines: readonly string[]): TakeUpResult {
-  const serious =
-    lines.find((line) => /\[(emerg|alert|crit|error)\]/.test(line)) ?? lines.at(-1) ?? 'nginx -t failed'
-  const text = serious.replace(/^nginx: /, '').replace(/^\[\w+\] /, '')
+  const serious = lines.find((line) => SERIOUS.test(line)) ?? lines.at(-1) ?? 'nginx -t failed'
+  const text = serious.replace(SERIOUS, '')
   const [, message, file, line] = /^(.*) in (\/.+):(\d+)$/.exec(text) ?? []
   return {
     type: 'failed',
@@ -78,6 +88,8 @@ function testFailure(lines: readonly string[]): TakeUpResult {
     output: lines,
   }
 }
+
+const SERIOUS = /^(?:nginx: |[\d/]+ [\d:]+ )\[(?:emerg|alert|crit|error)\] (?:\d+#\d+: )?/
 
 async function untilRunning(context: AttachContext, signal: AbortSignal): Promise<NginxProcesses | null> {
   return until(context, ({ master, workers }) => master !== null && workers.length > 0, signal)

@@ -1,5 +1,6 @@
 /** Loads Vite's configuration as Vite does: it keeps the old one where the new one is bad, and says so only in its log. */
 import { execFile } from 'node:child_process'
+import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { placeOf } from './vite-error.mjs'
 
@@ -29,7 +30,9 @@ export async function checkConfig(root, file) {
     stdout: '',
   }))
   const error = errorIn(stdout.trim().split('\n').at(-1) ?? '')
-  return error === null ? null : { ...placeOf(error), file: placeOf(error).file ?? file }
+  if (error === null) return null
+  const place = placeOf(error)
+  return { ...place, file: resolve(root, place.file ?? file) }
 }
 
 /** What the configuration itself prints is none. */

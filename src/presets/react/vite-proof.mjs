@@ -1,222 +1,243 @@
 /** Decides whether Vite took files up, by what it tells its pages. */
-import { rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { checkConfig } from './vite-config.mjs'
 import { placeOf } from './vite-error.mjs'
-import { ask } from './vite-socket.mjs'
+import { Heard } from './vite-heard.mjs'
+import { CANARY, Pages, changedAt, exists, touch } from './vite-pages.mjs'
+import { walk } from './vite-walk.mjs'
 
-/**
- * A page that nobody opens. When it changes Vite tells all pages to reload that show it, none: so one knows that it has
- * handled every change before.
- */
-const CANARY = '.devstack-proof.html'
 /** For a message that names a file; then the canary is asked. */
 const NAMED_MS = 100
-const CANARY_MS = 3000
+/** Vite's watcher drops a change that follows another of the same file so soon. */
+const DROPPED_MS = 2000
+/** As long it may look at a folder only once. */
+const FOLDER_MS = 1100
 const RESTART_MS = 20_000
+/** No start of Vite is over in less. */
+const START_MS = 60
+/** More files than these are not looked for one by one. */
+const MOST_NAMED = 20
+/** The kernel keeps some 16,000 events for a watcher that is busy, several a file; it drops the rest and nobody is told. */
+const MOST_TRUSTED = 3000
 const CONFIG = /\/vite\.config\.[cm]?[jt]s$/
 const ENVIRONMENT = /\/\.env(\.local|\.development|\.development\.local)?$/
 
-/**
- * @param {import('./vite-find.mjs').Vite} found
- * @param {readonly string[]} mounts folders that are the user's own: nothing is written there
- * @param {(error: object | null) => void} changed what an open page met
- */
-export function makeProof(found, mounts, changed) {
-  let vite = found
-  let root = process.cwd()
-  let canary = false
-  let restarts = 0
-  /** Messages with the time at which they were heard: since the oldest that can still prove something. */
-  let heard = []
-  let listeners = new Set()
-  let busy = 0
+export class Proof {
+  #heard = new Heard()
+  #pages = new Pages(this.#heard)
+  #vite
+  #told
+  #busy = 0
+  #last = 0
+  /** When each file was last looked at here, and those that Vite was seen to serve. */
+  #looked = new Map()
+  #served = new Set()
 
-  const hear = (text) => {
-    const message = JSON.parse(text)
-    if (!['update', 'full-reload', 'prune', 'error'].includes(message.type)) return
-    heard = [...heard.slice(-500), { at: Date.now(), message }]
-    for (const listener of listeners) listener()
-    if (message.type === 'error' && busy === 0) changed(placeOf(message.err))
-  }
-  const restarted = (fresh) => {
-    vite = fresh
-    restarts += 1
-    for (const listener of listeners) listener()
+  /**
+   * @param {import('./vite-find.mjs').Vite} vite
+   * @param {(error: object) => void} told what an open page met
+   */
+  constructor(vite, told) {
+    this.#vite = vite
+    this.#told = told
   }
 
-  /** True as soon as `check` is, asked again whenever something was heard. */
-  const until = (check, ms) =>
-    new Promise((resolve) => {
-      const end = (result) => {
-        listeners.delete(look)
-        clearTimeout(timer)
-        resolve(result)
-      }
-      const look = () => check() && end(true)
-      const timer = setTimeout(() => end(check()), ms)
-      listeners.add(look)
-      look()
-    })
-
-  const urlOf = (path) => (path.startsWith(`${root}/`) ? `/${relative(root, path)}` : `/@fs${path}`)
-  const since = (ms) => heard.filter(({ at }) => at >= ms).map(({ message }) => message)
-
-  /** The message that names the file and was made after it was written. */
-  const naming = (path, written) => {
-    const url = urlOf(path)
-    return since(written).find((message) => {
-      if (message.type === 'update') {
-        return message.updates.some(
-          (update) =>
-            update.timestamp >= written &&
-            [update.path, update.acceptedPath].some((name) => bare(name) === url),
-        )
-      }
-      if (message.type === 'full-reload') return message.triggeredBy === path || message.path === url
-      return message.type === 'prune' ? message.paths.some((name) => bare(name) === url) : false
-    })
-  }
-  const errorSince = (ms) => since(ms).find((message) => message.type === 'error')
-
-  /** Touches a page of Vite's and waits until it tells so. */
-  const askPage = async (name) => {
-    const path = join(root, name)
-    for (let attempt = 0; attempt < 2; attempt += 1) {
-      const asked = Date.now()
-      const now = new Date()
-      if (name === CANARY) writeIfGone(path)
-      utimesSync(path, now, now)
-      const told = () => naming(path, asked) !== undefined
-      if (await until(told, CANARY_MS)) return true
-    }
-    return false
+  hear(text) {
+    const message = this.#heard.hear(text)
+    if (message?.type === 'error' && this.#busy === 0) this.#told(placeOf(message.err))
   }
 
-  const findRoot = async (candidates) => {
-    for (const candidate of candidates) {
-      root = candidate
-      if (mounts.some((mount) => candidate === mount || candidate.startsWith(`${mount}/`))) continue
-      try {
-        canary = await askPage(CANARY)
-      } catch {
-        canary = false
-      }
-      if (canary) return
-      clean()
-    }
-    root = candidates[0] ?? root
+  restarted(vite) {
+    this.#vite = vite
+    this.#served.clear()
+    this.#heard.restarted()
   }
 
-  const clean = () => {
+  findRoot(folders, mounts) {
+    return this.#pages.findRoot(folders, mounts)
+  }
+
+  about() {
+    return { root: this.#heard.root, canary: this.#pages.writable }
+  }
+
+  clean() {
+    this.#pages.clean()
+  }
+
+  async prove({ written = [], deleted = [] }) {
+    this.#busy += 1
     try {
-      rmSync(join(root, CANARY), { force: true })
-    } catch {
-      // Not ours to write in.
-    }
-  }
-
-  /** What a page that shows the file would get: it is made now, so an error in it is known at once. */
-  const serves = async (message, path) => {
-    const url = urlOf(path)
-    const update = message?.updates?.find(
-      ({ type, acceptedPath }) => type === 'js-update' && bare(acceptedPath) === url,
-    )
-    if (update === undefined) return null
-    const { acceptedPath, timestamp } = update
-    const from = Date.now()
-    const address = `${vite.base.replace(/\/$/, '')}${acceptedPath}${acceptedPath.includes('?') ? '&' : '?'}t=${timestamp}`
-    const { status } = await ask(vite.address, address, { Accept: '*/*', 'Sec-Fetch-Dest': 'script' })
-    if (status < 400) return null
-    await until(() => errorSince(from) !== undefined, 500)
-    const error = errorSince(from)
-    return error === undefined
-      ? { message: `${url} is answered with ${status}`, file: path, line: null, column: null, output: [] }
-      : placeOf(error.err)
-  }
-
-  const proveRestart = async (path, before) => {
-    const check = CONFIG.test(path) ? await checkConfig(root, path) : null
-    if (check !== null && restarts === before) return { type: 'failed', error: check }
-    if (await until(() => restarts > before, RESTART_MS)) {
-      return { type: 'taken', what: 'restart', detail: `Vite restarted for ${relative(root, path)}` }
-    }
-    return { type: 'restart', reason: `Vite did not restart by itself for ${relative(root, path)}` }
-  }
-
-  const proveFiles = async (written, deleted) => {
-    const asked = Date.now()
-    const times = new Map(written.map((path) => [path, changedAt(path) ?? asked]))
-    const wanted = [...written, ...deleted]
-    // When a file was deleted nobody knows: what was heard just before may be of it.
-    const oldest = Math.min(asked - NAMED_MS, ...times.values())
-    const named = (path) => naming(path, times.get(path) ?? oldest)
-    const publicFile = wanted.some((path) => path.startsWith(`${root}/public/`))
-    const all = !publicFile && (await until(() => wanted.every(named), wanted.length === 0 ? 0 : NAMED_MS))
-    if (!all || wanted.length === 0) {
-      const missing = wanted.filter((path) => !named(path)).map((path) => relative(root, path))
-      const page =
-        publicFile && statSync(join(root, 'index.html'), { throwIfNoEntry: false }) ? 'index.html' : CANARY
-      if (!canary) {
+      const paths = [...written, ...deleted]
+      const again = this.#lookAt(paths)
+      const starts = paths.find(
+        (path) => this.#isInRoot(path) && (CONFIG.test(path) || ENVIRONMENT.test(path)),
+      )
+      if (starts !== undefined) return await this.#proveRestart(starts)
+      if (paths.length > MOST_TRUSTED) {
         return {
-          type: 'unproven',
-          reason: `Vite told nothing of ${missing.join(', ')}, and nothing may be written in ${root} to ask it`,
+          type: 'restart',
+          reason: `${paths.length} files at once are more than a watcher is sure to see`,
         }
       }
-      if (!(await askPage(page)))
-        return { type: 'unproven', reason: `Vite told nothing of ${missing.join(', ')}` }
+      if (paths.length > MOST_NAMED) return await this.#proveMany(paths, again)
+      return await this.#proveFiles(written, deleted, again)
+    } finally {
+      this.#last = Date.now()
+      this.#busy -= 1
     }
+  }
+
+  #isInRoot(path) {
+    return path.startsWith(`${this.#heard.root}/`)
+  }
+
+  async #proveRestart(path) {
+    const { root } = this.#heard
+    const written = changedAt(path) ?? Date.now()
+    const error = CONFIG.test(path) ? await checkConfig(root, path) : null
+    if (error !== null) return { type: 'failed', error }
+    const startedAfter = (ms) => this.#heard.restarts.some((at) => at >= ms)
+    // A start that was over this early read the file before it was written, and Vite begins no other one meanwhile.
+    const enough = () => startedAfter(written + START_MS)
+    if (!(await this.#heard.until(enough, RESTART_MS / 10)) && startedAfter(written) && this.#pages.writable)
+      touch(path)
+    return (await this.#heard.until(enough, RESTART_MS))
+      ? { type: 'taken', what: 'restart', detail: `Vite restarted for ${relative(root, path)}` }
+      : { type: 'restart', reason: `Vite did not restart by itself for ${relative(root, path)}` }
+  }
+
+  async #proveMany(paths, again) {
+    const began = Date.now()
+    for (const path of again.filter((path) => exists(path))) this.#touch(path)
+    return this.#handled(await this.#askPast(paths), began, 'Vite has handled them')
+  }
+
+  async #proveFiles(written, deleted, again) {
+    const asked = Date.now()
+    const paths = [...written, ...deleted]
+    // When a file was deleted nobody knows: what was heard just before may be of it.
+    const before = Math.max(asked - NAMED_MS, this.#last)
+    const times = new Map(written.map((path) => [path, changedAt(path) ?? asked]))
+    const oldest = Math.min(before, ...times.values())
+    const met = (path) => this.#met(path, times.get(path) ?? before)
+    if (!paths.some((path) => this.#isPublic(path))) {
+      await this.#heard.until(() => paths.every((path) => met(path).length > 0), NAMED_MS)
+    }
+    const missing = deleted.filter((path) => this.#heard.naming(path, before) === undefined)
     for (const path of written) {
-      const error = await serves(named(path), path)
+      const { error, found } = await this.#serves(path, met(path), times.get(path))
       if (error !== null) return { type: 'failed', error }
+      if (!found) missing.push(path)
     }
-    const error = errorSince(oldest)
-    if (error !== undefined) return { type: 'failed', error: placeOf(error.err) }
-    const messages = since(oldest).filter(({ path }) => path !== `/${CANARY}`)
-    const what = messages.some(({ type }) => type === 'full-reload') ? 'page reload' : 'update'
-    return messages.length === 0
-      ? { type: 'taken', what: 'nothing', detail: 'no open page uses it' }
-      : { type: 'taken', what, detail: all ? 'Vite named it' : 'Vite has handled it' }
+    if (paths.length > 0 && missing.length === 0) return this.#handled(null, oldest, 'Vite named it')
+    const quiet = missing.filter((path) => exists(path) && (again.includes(path) || met(path).length === 0))
+    return this.#proveMissing(missing, quiet, oldest)
   }
 
-  return {
-    hear,
-    restarted,
-    findRoot,
-    clean,
-    about: () => ({ root, canary }),
-    async prove({ written = [], deleted = [] }) {
-      busy += 1
-      const before = restarts
-      try {
-        const starts = [...written, ...deleted].find(
-          (path) => path.startsWith(`${root}/`) && (CONFIG.test(path) || ENVIRONMENT.test(path)),
-        )
-        return await (starts === undefined ? proveFiles(written, deleted) : proveRestart(starts, before))
-      } finally {
-        await sleep(0)
-        busy -= 1
+  /** The messages that may be of a file: the one that names it, else all updates. */
+  #met(path, since) {
+    const named = this.#heard.naming(path, since)
+    return named === undefined ? this.#heard.updatesSince(since) : [named]
+  }
+
+  /**
+   * @param missing files of which nothing was heard: no page uses them, or the watcher missed them
+   * @param quiet those of them that are touched, so that it sees them for certain
+   */
+  async #proveMissing(missing, quiet, oldest) {
+    let lost = quiet
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      const began = Date.now()
+      for (const path of lost) this.#touch(path)
+      const refusal = await this.#askPast(missing)
+      if (refusal !== null) return { type: 'unproven', reason: refusal }
+      for (const path of lost) {
+        const { error } = await this.#serves(path, this.#met(path, began), began)
+        if (error !== null) return { type: 'failed', error }
       }
-    },
+      lost = lost.filter((path) => this.#served.has(path) && this.#met(path, began).length === 0)
+      if (lost.length === 0) return this.#handled(null, oldest, 'Vite has handled it')
+      await sleep(FOLDER_MS)
+    }
+    return { type: 'restart', reason: `Vite does not watch ${lost.join(', ')} any more` }
+  }
+
+  /** Those of the files that were changed a moment ago already: this time it may have gone unseen. */
+  #lookAt(paths) {
+    const now = Date.now()
+    const again = paths.filter((path) => now - (this.#looked.get(path) ?? 0) < DROPPED_MS)
+    for (const path of paths) this.#looked.set(path, now)
+    return again
+  }
+
+  #touch(path) {
+    if (this.#pages.writable && this.#isInRoot(path)) touch(path)
+  }
+
+  #isPublic(path) {
+    return path.startsWith(`${this.#heard.root}/public/`)
+  }
+
+  /** Null once Vite has shown that it is past these changes, else why that is not known. Files in `public` are in no module: the page reloads for them. */
+  async #askPast(paths) {
+    const { root } = this.#heard
+    const shown = paths.slice(0, 3).map((path) => relative(root, path))
+    const names =
+      shown.length === 0 ? 'anything' : `${shown.join(', ')}${paths.length > 3 ? ' and others' : ''}`
+    if (!this.#pages.writable) {
+      return `Vite told nothing of ${names}, and nothing may be written in ${root} to ask it`
+    }
+    const reloads = paths.some((path) => this.#isPublic(path)) && exists(join(root, 'index.html'))
+    const answered = await this.#pages.ask(reloads ? 'index.html' : CANARY, paths.length)
+    return answered ? null : `Vite told nothing of ${names}`
+  }
+
+  /**
+   * Asks for what a page is about to ask for: the modules that were named, and below them those that carry the time of
+   * the change. Each is made now, so an error in one is known at once. `found`: the file was named or is among them.
+   */
+  async #serves(path, messages, since) {
+    const from = Date.now()
+    const url = this.#heard.urlOf(path)
+    const { urls, broken } = await walk(this.#vite, startsOf(messages, path, url), since)
+    const found = urls.has(url) || this.#heard.naming(path, since) !== undefined
+    if (found) this.#served.add(path)
+    if (broken === null) return { error: null, found }
+    await this.#heard.until(() => this.#heard.errorSince(from) !== undefined, 500)
+    const error = this.#heard.errorSince(from)
+    const plain = {
+      message: `${broken} is answered with an error`,
+      file: path,
+      line: null,
+      column: null,
+      output: [],
+    }
+    return { error: error === undefined ? plain : placeOf(error), found }
+  }
+
+  /** What there is to say once Vite is past the changes that began at `oldest`; `refusal`: why that is not known. */
+  #handled(refusal, oldest, detail) {
+    if (refusal !== null) return { type: 'unproven', reason: refusal }
+    const error = this.#heard.errorSince(oldest)
+    if (error !== undefined) return { type: 'failed', error: placeOf(error) }
+    const messages = this.#heard.since(oldest).filter(({ path }) => path !== `/${CANARY}`)
+    if (messages.length === 0) return { type: 'taken', what: 'nothing', detail: 'no open page uses it' }
+    const what = messages.some(({ type }) => type === 'full-reload') ? 'page reload' : 'update'
+    return { type: 'taken', what, detail }
   }
 }
 
-function bare(url) {
-  return url.replace(/[?#].*$/, '')
-}
-
-/** When the file was put there, by the clock that Vite's own times are of; kept to whole ticks of the kernel. */
-function changedAt(path) {
-  const found = statSync(path, { throwIfNoEntry: false })
-  return found === undefined ? null : Math.floor(found.ctimeMs)
-}
-
-function writeIfGone(path) {
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) {
-    writeFileSync(
-      path,
-      '<!doctype html><title>devstack asks Vite with this file whether it watches</title>\n',
-    )
-  }
+/** Where a page begins to ask after these messages. */
+function startsOf(messages, path, url) {
+  return messages.flatMap(({ type, updates = [] }) => {
+    if (type === 'full-reload') return /\.[cm]?[jt]sx?$/.test(path) ? [url] : []
+    return updates
+      .filter((update) => update.type === 'js-update')
+      .map(
+        ({ acceptedPath, timestamp }) =>
+          `${acceptedPath}${acceptedPath.includes('?') ? '&' : '?'}t=${timestamp}`,
+      )
+  })
 }

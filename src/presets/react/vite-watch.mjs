@@ -10,7 +10,7 @@
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { askAgain, findVite, possibleRoots } from './vite-find.mjs'
-import { makeProof } from './vite-proof.mjs'
+import { Proof } from './vite-proof.mjs'
 import { connect } from './vite-socket.mjs'
 
 const PAUSE_MS = 50
@@ -69,9 +69,13 @@ async function follow(found, onMessage, onRestart) {
 
 async function main() {
   const vite = await untilFound()
-  const proof = makeProof(vite, mounts, (error) => say({ type: 'changed', error }))
-  await follow(vite, proof.hear, proof.restarted)
-  await proof.findRoot(possibleRoots(vite.pid, folders))
+  const proof = new Proof(vite, (error) => say({ type: 'changed', error }))
+  await follow(
+    vite,
+    (text) => proof.hear(text),
+    (fresh) => proof.restarted(fresh),
+  )
+  await proof.findRoot(possibleRoots(vite.pid, folders), mounts)
   say({ type: 'hello', protocol: 1, server: 'vite', port: vite.address.port, ...proof.about() })
   const lines = createInterface({ input: process.stdin })
   lines.on('close', () => {

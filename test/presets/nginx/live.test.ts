@@ -54,6 +54,7 @@ describe('a delivered configuration', () => {
   test('that is bad is not reloaded: it is shown at its line, and the old one serves on', async () => {
     const lines = [
       'nginx: [warn] the "user" directive makes sense only with super-user privileges in /etc/nginx/a.conf:1',
+      '2026/11/24 11:20:11 [emerg] 242#242: unknown directive "serve" in /etc/nginx/shop/api.conf:12',
       'nginx: [emerg] unknown directive "serve" in /etc/nginx/shop/api.conf:12',
       'nginx: configuration file /etc/nginx/shop/development.conf test failed',
     ]
