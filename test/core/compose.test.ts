@@ -1,8 +1,6 @@
-import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { projectFromCompose } from '../../src/core/compose.js'
 import type { ComposeContext, ComposeModel, ComposeService } from '../../src/core/compose.js'
-import { resolvePath } from '../../src/core/watch.js'
 
 const context: ComposeContext = {
   name: 'shop',
@@ -185,47 +183,39 @@ describe('watch rules', () => {
     ])
   })
 
-  test.each([
-    [{ action: 'sync', target: '/app' }, 'no path'],
-    [{ action: 'sync', path: 'x' }, 'sync without a target'],
-    [{ action: 'sync', path: 'x', target: 'app' }, 'the target "app" is not an absolute path'],
-    [{ action: 'synk', path: 'x', target: '/app' }, 'unknown action "synk"'],
-    [{ path: 'x' }, 'no action'],
-  ])('%j is a problem at its place, and is left out', (entry, message) => {
+  test('a problem in devstack.yaml is told at its line there, a preset’s rules have no place', () => {
     const { project, problems } = read(
       { services: { api: {} } },
       {
-        watch: { api: [entry] },
+        watch: { api: [{ action: 'sync', path: 'x' }] },
+        presetWatch: { api: [{ action: 'sync', path: '/home/me/shop/api', target: '/app' }] },
         locateConfig: (path) => ({ file: 'devstack.yaml', line: 7, column: path.length }),
       },
     )
-    expect(problems).toEqual([
-      {
-        message: `watch rule 1 of api: ${message}`,
-        at: { file: 'devstack.yaml', line: 7, column: 5 },
-        hint: expect.any(String) as string,
-      },
-    ])
-    expect(project.services['api']?.watch).toEqual([])
+    expect(problems.map(({ at }) => at)).toEqual([{ file: 'devstack.yaml', line: 7, column: 5 }])
+    expect(project.services['api']?.watch.map((rule) => rule.at)).toEqual([null])
   })
 
-  test.each([
-    ['sync a /app', 'sync b /app', 'both /home/me/shop/a and /home/me/shop/b are written to /app'],
-    ['sync a /app', 'rebuild a', '/home/me/shop/a has both sync and rebuild'],
-    ['sync a /app', 'sync a /app', 'sync of /home/me/shop/a is written twice'],
-    ['sync a /app', 'sync a /elsewhere', null],
-    ['sync . /app', 'rebuild package.json', null],
-  ])('%s beside %s', (one, other, message) => {
-    const entries = [one, other].map((text) => {
-      const [action = '', path = '', target] = text.split(' ')
-      return { action, path, ...(target === undefined ? {} : { target }) }
-    })
-    const { project, problems, warnings } = read({ services: { api: {} } }, { watch: { api: entries } })
-    expect(problems).toEqual([])
-    expect(project.services['api']?.watch).toHaveLength(2)
-    expect(warnings.map((warning) => warning.message)).toEqual(
-      message === null ? [] : [`two watch rules of api fight: ${message}`],
+  test('the project is its folder, its worktree, the build context and what is mounted', () => {
+    const entries = ['/home/me/shop/a', '/repo/b', '/src/api/c', '/data/d', '/etc'].map((path) => ({
+      action: 'restart',
+      path,
+    }))
+    const volumes = [{ type: 'bind', source: '/data', target: '/data' }]
+    const { project, problems } = read(
+      { services: { api: { build: { context: '/src/api' }, volumes, develop: { watch: entries } } } },
+      { roots: ['/repo'] },
     )
+    expect(problems.map(({ message }) => message)).toEqual([
+      'watch rule 5 of api: /etc is outside of the project',
+    ])
+    expect(project.services['api']?.watch).toHaveLength(4)
+    expect(project.services['api']?.binds).toEqual([{ source: '/data', target: '/data' }])
+  })
+
+  test('the preset of devstack.yaml is the service’s', () => {
+    const { project } = read({ services: { api: {}, db: {} } }, { presets: { api: 'flask' } })
+    expect([project.services['api']?.preset, project.services['db']?.preset]).toEqual(['flask', null])
   })
 
   test('what names a service of no profile is a problem, where all services are known', () => {
@@ -238,16 +228,4 @@ describe('watch rules', () => {
     ])
     expect(read(model, { watch }).problems).toEqual([])
   })
-})
-
-test('resolvePath never leaves the root and never keeps a dot', () => {
-  const part = fc.constantFrom('..', '.', '', 'a', 'b c', 'ü')
-  fc.assert(
-    fc.property(fc.array(part), fc.array(part), fc.boolean(), (folder, path, absolute) => {
-      const resolved = resolvePath(`/${folder.join('/')}`, `${absolute ? '/' : ''}${path.join('/')}`)
-      expect(resolved).toMatch(/^\/([^/]+(\/[^/]+)*)?$/)
-      expect(resolved.split('/')).not.toContain('..')
-      expect(resolvePath('/x', resolved)).toBe(resolved)
-    }),
-  )
 })

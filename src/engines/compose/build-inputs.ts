@@ -53,7 +53,7 @@ export async function readBuild(
       ? { bases: [], syntax: null }
       : readDockerfileBases(text, { args, target: build.target ?? null, contexts })
   const manifest = local ? await readContext(name, build.context, dockerfile, signal) : null
-  const delivered = deliveredFiles(project.services[name]?.watch ?? [], build.context)
+  const delivered = deliveredFiles(project.services[name] ?? { watch: [], binds: [] }, build.context)
   return {
     build,
     dockerfile,

@@ -58,7 +58,6 @@ export function createDeliverer(tools: DeliveryTools): Deliverer {
       try {
         const facts = known.get(instance.id) ?? (await learn(tools.docker, instance, signal))
         known.set(instance.id, facts)
-        refuseBinds(facts.binds, [...deletes, ...writes.map(({ target }) => target)], instance)
         return await deliverTo({ tools, facts, instance, roots, signal }, deletes, writes)
       } catch (error) {
         signal.throwIfAborted()
@@ -94,6 +93,7 @@ async function deliverTo(
 ): Promise<Delivery> {
   const { tools, facts, instance, signal } = task
   const targets = [...deletes, ...writes.map(({ target }) => target)]
+  refuseBinds(facts.binds, targets, instance)
   const places = await findPlaces(
     {
       docker: tools.docker,
@@ -155,16 +155,19 @@ async function learn(docker: Docker, instance: Instance, signal: AbortSignal): P
   }
 }
 
-// A write into a bind mount would go through to the user's own files.
+/** Where all lies in bind mounts. A single target there is refused by name, and the rest delivered. */
 function refuseBinds(binds: readonly string[], targets: readonly string[], instance: Instance): void {
-  for (const target of targets) {
-    const bind = binds.find((path) => within(path, target))
-    if (bind === undefined) continue
-    throw new DevstackError('DELIVERY_FAILED', `${target} of ${instance.service} lies in a bind mount`, {
+  const found = targets.map((target) => binds.find((path) => within(path, target)))
+  const [bind] = found
+  if (bind === undefined || found.includes(undefined)) return
+  throw new DevstackError(
+    'DELIVERY_FAILED',
+    `${targets[0] ?? ''} of ${instance.service} lies in a bind mount`,
+    {
       cause: `${bind} is a folder of this machine: writing there would write into your own files`,
       hint: 'take either the bind mount or the sync rule out of the compose file',
-    })
-  }
+    },
+  )
 }
 
 function gone(instance: Instance): DevstackError {

@@ -1,11 +1,13 @@
 import { resolve } from 'node:path'
 import type { Instance, Service } from '../../core/project.js'
-import { delivers, ruleFor, targetOf } from '../../core/update.js'
+import { targetOf } from '../../core/update.js'
 import { decodeManifest } from '../images/manifest.js'
 import type { Manifest } from '../images/manifest.js'
 import type { Docker } from './docker.js'
 import { LABEL } from './labels.js'
+import { within } from './places.js'
 import type { Resolved } from './resolve.js'
+import { deliveringRule } from './watched.js'
 
 /** The Manifest of an instance's image, with the paths that its files have in the container. */
 export async function readManifest(
@@ -26,16 +28,17 @@ export async function readManifest(
   return service === undefined || manifest === null ? null : toTargets(service, manifest)
 }
 
-/** Only files that a delivering rule covers; the first rule that covers a path decides, as when it is watched. */
+/** Only files that a delivering rule covers, where no mount hides what the image has. */
 function toTargets(service: Service, manifest: Manifest): Readonly<Record<string, string>> {
   const context = service.build?.context ?? '/'
+  const delivering = deliveringRule(service)
   return Object.fromEntries(
     Object.entries(manifest).flatMap(([path, hash]) => {
       const source = resolve(context, path)
-      const rule = ruleFor(service, source)
-      if (rule === null || !delivers(rule.action)) return []
-      const target = targetOf(rule, source)
-      return target === null ? [] : [[target, hash]]
+      const rule = delivering(source)
+      const target = rule === null ? null : targetOf(rule, source)
+      if (target === null || service.binds.some((bind) => within(bind.target, target))) return []
+      return [[target, hash]]
     }),
   )
 }

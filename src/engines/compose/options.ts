@@ -1,3 +1,4 @@
+import type { SourcePosition } from '../../core/error.js'
 import type { ImageSource } from '../../core/images.js'
 import type { WatchEntry } from '../../core/watch.js'
 import type { Command } from './command.js'
@@ -48,8 +49,10 @@ export interface ComposeEngineOptions {
   }
   /** Who listens on a port of this machine: `postgres (pid 812)`; null where that is not known. */
   readonly portOwner: (port: number) => Promise<string | null>
-  /** By service: watch rules of devstack.yaml and of presets, paths absolute. */
+  /** By service: watch rules of devstack.yaml, paths absolute. */
   readonly watch?: Readonly<Record<string, readonly WatchEntry[]>> | undefined
+  /** Where a key of devstack.yaml is written. */
+  readonly locateConfig?: ((path: readonly (string | number)[]) => SourcePosition | null) | undefined
   /** The rules of a service's preset, paths absolute; empty where it has none. Asked for services without rules. */
   readonly presetRules?: ((service: string, build: BuildPlace) => Promise<readonly WatchEntry[]>) | undefined
   /** By service: its preset in devstack.yaml. */

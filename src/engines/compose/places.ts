@@ -153,10 +153,10 @@ export function realPath(there: ReadonlyMap<string, string>, target: string): st
 
 function throughMount(target: string, { there, bounds }: PlacesRequest): string | null {
   const real = realPath(there, target)
-  const bind = real === target ? undefined : bounds.binds.find((path) => within(path, real))
+  const bind = bounds.binds.find((path) => within(path, real) || within(path, target))
   return bind === undefined
     ? null
-    : `${target} is ${real} in the container, where ${bind} of this machine is mounted`
+    : `${bind} is a folder of this machine: nothing is written into your own files`
 }
 
 /** True for the folder itself and everything below it. */

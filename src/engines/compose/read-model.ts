@@ -30,15 +30,18 @@ export async function readModel(
   request: Pick<ResolveRequest, 'services' | 'profiles'>,
   signal: AbortSignal,
 ): Promise<ReadModel> {
-  const hidden = hideSomething(context)
+  // Places and blocks of our own are looked for while Compose reads, and only where somebody will see them.
+  const looking = hideSomething(context).then((hidden) =>
+    hidden ? readSources(context, request.profiles) : null,
+  )
+  looking.catch(() => undefined)
   const first = await readConfig(context, request.profiles, signal)
   const profiles = await neededProfiles(context, request, first.model, signal)
   const { model, stderr } =
     profiles.length === request.profiles.length ? first : await readConfig(context, profiles, signal)
   const warnings = composeWarnings(stderr)
-  // Places and blocks of our own are looked for only where somebody will see them.
-  const needed = (await hidden) || warnings.length > 0 || !context.options.primary
-  const sources = needed ? await readSources(context, profiles) : null
+  const needed = warnings.length > 0 || !context.options.primary
+  const sources = (await looking) ?? (needed ? await readSources(context, profiles) : null)
   return {
     model,
     profiles,

@@ -4,12 +4,12 @@ import type { Emit } from '../../core/events.js'
 import { checkServices } from '../../core/project.js'
 import type { Project } from '../../core/project.js'
 import type { Resolution, ResolveRequest } from '../../orchestrator/ports.js'
-import { overrideFile, projectArguments } from './arguments.js'
-import type { Outcome } from './command.js'
+import { overrideFile } from './arguments.js'
 import { chooseProjectImages } from './image-choice.js'
 import type { ProjectImages } from './image-choice.js'
 import { indexImages } from './image-index.js'
 import type { ImageIndex } from './image-index.js'
+import { finishHashes, readHashes } from './hashes.js'
 import { inputFiles } from './inputs.js'
 import { isInstance, LABEL } from './labels.js'
 import { servicesOf } from './model.js'
@@ -18,13 +18,14 @@ import type { ListedContainer } from './observe.js'
 import type { CommandOverride, EngineContext } from './options.js'
 import { formatOverride } from './override.js'
 import type { ServiceOverride } from './override.js'
-import { watchRules } from './preset-watch.js'
+import { presetWatch } from './preset-watch.js'
+import { projectRoots } from './roots.js'
 import { settlePorts } from './ports.js'
 import type { PortHolder, SettledPorts } from './ports.js'
 import { readModel } from './read-model.js'
 import type { ReadModel } from './read-model.js'
 import { explainFiles, readSources } from './sources.js'
-import { readIfThere, writeIfChanged } from './state.js'
+import { readIfThere } from './state.js'
 import { listVolumes, readVolumes } from './volumes.js'
 import type { ListedVolume } from './volumes.js'
 import { worktreeWarnings } from './warnings.js'
@@ -73,7 +74,7 @@ async function resolveOnce(
   const early = before === null ? null : settled(readHashes(context, request.profiles, signal))
   const read = await readModel(context, request, signal)
   const { model, profiles } = read
-  const watch = await watchRules(context.options, model)
+  const watch = await presetWatch(context.options, model, read.extensions)
   for (const { message, hint, at } of read.warnings) emit({ type: 'warned', message, hint, place: at })
   const { purpose } = request
   const services = requestedServices(model, request.services)
@@ -120,7 +121,7 @@ async function resolveOnce(
   }
 }
 
-type Watch = Awaited<ReturnType<typeof watchRules>>
+type Watch = Awaited<ReturnType<typeof presetWatch>>
 
 /** What was decided after the files were read. */
 interface Decisions {
@@ -163,7 +164,10 @@ function toProject(
     buildHashes: images?.buildHashes ?? {},
     images: images?.refs ?? {},
     imageHealthChecks: images?.healthChecks ?? {},
-    watch,
+    watch: options.watch ?? {},
+    presetWatch: watch,
+    roots: projectRoots(options, read.inputs),
+    ...(options.locateConfig === undefined ? {} : { locateConfig: options.locateConfig }),
     presets: options.presets ?? {},
     extensions: read.extensions,
     locate: read.locate,
@@ -251,54 +255,6 @@ function warnAboutWorktree({ model, locate }: ReadModel, emit: Emit): void {
       place: locate(path),
     })
   }
-}
-
-/** Writes the override file where it changes, and gives the hashes that Compose computes with it. */
-async function finishHashes(
-  context: EngineContext,
-  wanted: {
-    readonly text: string
-    readonly before: string | null
-    readonly profiles: readonly string[]
-    readonly purpose: ResolveRequest['purpose']
-  },
-  early: (() => Promise<Outcome>) | null,
-  signal: AbortSignal,
-): Promise<Readonly<Record<string, string>>> {
-  if (wanted.purpose === 'look') {
-    // Nothing is created, so nothing is written: what would be created is only known as far as the last `up` went.
-    const outcome = await early?.()
-    return outcome?.exitCode === 0 ? parseHashes(outcome) : {}
-  }
-  const changed = await writeIfChanged(overrideFile(context), wanted.text, wanted.before)
-  const outcome =
-    early === null || changed ? await readHashes(context, wanted.profiles, signal) : await early()
-  return parseHashes(outcome)
-}
-
-async function readHashes(
-  context: EngineContext,
-  profiles: readonly string[],
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const argv = [...projectArguments(context, profiles, []), 'config', '--hash', '*']
-  return await context.command.read(argv, context.options.folder, signal)
-}
-
-function parseHashes({ exitCode, stdout, stderr }: Outcome): Readonly<Record<string, string>> {
-  if (exitCode !== 0) {
-    throw new DevstackError('CONFIG_INVALID', 'Compose does not take the generated override file', {
-      cause: stderr.trim(),
-      hint: 'devstack needs Compose 2.24 or newer: devstack doctor',
-    })
-  }
-  return Object.fromEntries(
-    stdout
-      .trim()
-      .split('\n')
-      .map((line) => line.split(' '))
-      .filter((words) => words.length === 2),
-  )
 }
 
 function withPorts(model: ComposeModel, ports: SettledPorts): ComposeModel {

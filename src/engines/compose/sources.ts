@@ -6,7 +6,7 @@ import type { ComposeEngineOptions, EngineContext } from './options.js'
 import type { ComposeSources, SourceRequest } from './source/types.js'
 
 /** Words that Compose's own output leaves out, or that bring in other files. */
-const HIDDEN = /x-devstack|^["']?include\b|\bextends\b|\b(?:env|label)_file\b/m
+const HIDDEN = /x-devstack|^["']?include\b|\bextends\b|\b(?:env|label)_file\b|\bwatch\b/m
 
 /** Whether the files hold something that `docker compose config` does not print. */
 export async function hideSomething(context: EngineContext): Promise<boolean> {

@@ -1,27 +1,51 @@
 import { relative, resolve } from 'node:path'
 import dockerIgnore from '@balena/dockerignore'
-import type { WatchRule } from '../../core/project.js'
-import { ruleFor } from '../../core/update.js'
+import type { Service, WatchRule } from '../../core/project.js'
+import { mountedBy, ruleFor } from '../../core/update.js'
+
+/** The rules of a service, as far as they say what reaches its containers by delivery. */
+export type WatchedService = Pick<Service, 'watch' | 'binds'>
 
 /**
- * Tells which files of a build context reach the container by delivery: those that a `sync` or `sync+restart` rule covers
- * and does not ignore. An edit of one of them is no reason to build.
+ * Tells by which rule a file reaches the container; null where none delivers it: it is ignored, not included, or seen through
+ * a bind mount.
  */
-export function deliveredFiles(rules: readonly WatchRule[], context: string): (path: string) => boolean {
-  const ignores = new Map(rules.map((rule) => [rule, ignoresOf(rule)]))
-  return (path) => {
-    const absolute = resolve(context, path)
-    const rule = ruleFor({ watch: rules }, absolute)
-    if (rule === null || (rule.action !== 'sync' && rule.action !== 'sync+restart')) return false
-    return ignores.get(rule)?.(absolute) === false
+export function deliveringRule(service: WatchedService): (absolute: string) => WatchRule | null {
+  const filters = new Map(service.watch.map((rule) => [rule, filterOf(rule)]))
+  const mounted = new Set(service.watch.filter((rule) => mountedBy(service, rule) !== null))
+  return (absolute) => {
+    const rule = ruleFor(service, absolute)
+    if (rule === null || rule.target === null || mounted.has(rule)) return null
+    return filters.get(rule)?.(absolute) === true ? rule : null
   }
 }
 
-function ignoresOf(rule: WatchRule): (absolute: string) => boolean {
-  if (rule.ignore.length === 0) return () => false
-  const filter = dockerIgnore.default().add([...rule.ignore])
-  return (absolute) => {
-    const path = relative(rule.path, absolute)
-    return path !== '' && filter.ignores(path)
+/**
+ * Tells which files of a build context reach the container by `sync` or `sync+restart`: an edit of one of them is no reason
+ * to build. What `sync+exec` delivers is one: its command may have installed what the image does not have.
+ */
+export function deliveredFiles(service: WatchedService, context: string): (path: string) => boolean {
+  const delivering = deliveringRule(service)
+  return (path) => {
+    const action = delivering(resolve(context, path))?.action
+    return action === 'sync' || action === 'sync+restart'
   }
+}
+
+/** A file that a rule names itself is meant, whatever its patterns say. */
+function filterOf({ path: root, ignore, include }: WatchRule): (absolute: string) => boolean {
+  const ignored = matcher(ignore)
+  const included = matcher(include)
+  return (absolute) => {
+    const path = relative(root, absolute)
+    if (path === '') return true
+    return (included === null || included(path)) && ignored?.(path) !== true
+  }
+}
+
+function matcher(patterns: readonly string[]): ((path: string) => boolean) | null {
+  if (patterns.length === 0) return null
+  // As Docker: `Readme` and `README` are two names.
+  const filter = dockerIgnore.default({ ignorecase: false }).add([...patterns])
+  return (path) => filter.ignores(path)
 }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { WatchRule } from '../../../src/core/project.js'
+import type { BindMount, WatchRule } from '../../../src/core/project.js'
 import { createBuildReader } from '../../../src/engines/compose/build-output.js'
 import { createChannel } from '../../../src/engines/compose/channel.js'
 import { createDeliverer } from '../../../src/engines/compose/deliver.js'
@@ -145,13 +145,41 @@ describe('files that are delivered', () => {
     at: null,
     ...fields,
   })
-  test('the first rule that covers a path decides, and what it ignores is built', () => {
-    const delivered = deliveredFiles(
-      [rule({ action: 'rebuild', path: '/p/src/package.json', target: null }), rule({ ignore: ['gen/'] })],
-      '/p',
-    )
+  const delivered = (
+    watch: readonly WatchRule[],
+    paths: readonly string[],
+    binds: readonly BindMount[] = [],
+  ) => paths.filter(deliveredFiles({ watch, binds }, '/p'))
+
+  test('the closest rule decides, and what it ignores is built', () => {
+    const rules = [
+      rule({ action: 'rebuild', path: '/p/src/package.json', target: null }),
+      rule({ ignore: ['gen/'] }),
+    ]
     const paths = ['src/a.ts', 'src/package.json', 'src/gen/x.ts', 'srcs/a.ts', 'Dockerfile']
-    expect(paths.filter(delivered)).toEqual(['src/a.ts'])
+    expect(delivered(rules, paths)).toEqual(['src/a.ts'])
+  })
+
+  test('where a rule says what it includes, the rest is built', () => {
+    const paths = ['src/a.py', 'src/b.ts', 'src/deep/c.py', 'src/gen/d.py', 'src/A.PY']
+    expect(delivered([rule({ include: ['**/*.py'], ignore: ['gen'] })], paths)).toEqual([
+      'src/a.py',
+      'src/deep/c.py',
+    ])
+  })
+
+  test('what a command has to take up is built, too', () => {
+    const exec = { argv: ['pip', 'install'], user: null, workdir: null, env: {} }
+    const file = { path: '/p/src/requirements.txt', target: '/app/requirements.txt' }
+    const rules = [rule({}), rule({ ...file, action: 'sync+exec', exec })]
+    expect(delivered(rules, ['src/requirements.txt', 'src/a.py'])).toEqual(['src/a.py'])
+  })
+
+  test('what the container sees through a bind mount is not delivered', () => {
+    expect(delivered([rule({})], ['src/a.py'], [{ source: '/p', target: '/elsewhere' }])).toEqual([
+      'src/a.py',
+    ])
+    expect(delivered([rule({})], ['src/a.py'], [{ source: '/p/src', target: '/app' }])).toEqual([])
   })
 })
 
