@@ -94,6 +94,8 @@ function outcomeText(update: UpdateRecord): string {
     }
     case 'failed':
       return sanitise(`failed: ${update.failure?.message ?? ''}`)
+    case 'unproven':
+      return 'delivered, not proven'
     case 'running':
       return update.steps.at(-1)?.name ?? 'under way'
   }

@@ -25,6 +25,7 @@ function rule(sources: FakeSources, change: Partial<WatchRule> & { readonly from
 
 const apiOf = (rules: readonly WatchRule[], rest: Partial<FakeService> = {}): FakeService => ({
   name: 'api',
+  healthyAfter: 1,
   sources: { '/app/a.py': 'old' },
   watch: rules,
   ...rest,
