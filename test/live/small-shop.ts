@@ -67,19 +67,17 @@ export async function makeSmallShop(name?: string): Promise<SmallShop> {
       'compose/small.yaml': SMALL,
     },
     {
-      copies: ['compose', 'fixtures'],
+      copies: ['compose', 'fixtures', 'devstack.yaml'],
       env: { NGINX_PORT: String(port), WEB_PORT: String(webPort) },
       ...(name === undefined ? {} : { name }),
     },
   )
+  const config = await place.read('devstack.yaml')
   await place.write(
     'devstack.yaml',
-    `name: ${place.name}
-compose: [compose/compose.yaml, compose/small.yaml]
-services:
-  api: { preset: flask }
-  web: { preset: react }
-`,
+    config
+      .replace(/^name: .*$/m, `name: ${place.name}`)
+      .replace(/^compose: .*$/m, 'compose: [compose/compose.yaml, compose/small.yaml]'),
   )
   await appendFile(join(place.folder, EDITED.api), MARK)
   const files = {
