@@ -1,4 +1,4 @@
-import type { WatchEntry } from '../core/watch.js'
+import { resolvePath, type WatchEntry } from '../core/watch.js'
 
 export type PresetName = 'flask' | 'react' | 'nginx'
 
@@ -46,4 +46,20 @@ export function rebuildOn(place: SourcePlace, names: readonly string[]): readonl
   return names
     .filter((name) => place.view.files.includes(name))
     .map((name) => ({ action: 'rebuild', path: `${place.folder}/${name}` }))
+}
+
+/** Deliver each of `names` that is there, then run a command in the folder of the sources, as the container's user. */
+export function execOn(
+  { view, folder, target }: SourcePlace,
+  names: readonly string[],
+  command: readonly string[],
+): readonly WatchEntry[] {
+  return names
+    .filter((name) => view.files.includes(name))
+    .map((name) => ({
+      action: 'sync+exec',
+      path: `${folder}/${name}`,
+      target: resolvePath(target, name),
+      exec: { command, working_dir: target },
+    }))
 }

@@ -50,7 +50,7 @@ describe('a service is recognised by its files', () => {
   })
 })
 
-test('the rules of a preset: sync the sources, restart for the tool, rebuild for the dependencies that are there', () => {
+test('the rules of a preset: sync the sources, install what changed where that is sure, rebuild for the rest', () => {
   const place = (texts: Readonly<Record<string, string>>) => ({
     view: view(texts),
     folder: '/home/me/src',
@@ -58,23 +58,37 @@ test('the rules of a preset: sync the sources, restart for the tool, rebuild for
   })
   const short = (name: 'flask' | 'react' | 'nginx', ...files: readonly string[]) =>
     presetRules(name, place(Object.fromEntries(files.map((file) => [file, ''])))).map(
-      ({ action, path, target }) =>
-        `${String(action)} ${String(path)}${target === undefined ? '' : ` -> ${target}`}`,
+      ({ action, path, target, exec }) =>
+        `${String(action)} ${String(path)}${target === undefined ? '' : ` -> ${target}`}${
+          exec === undefined || exec === null
+            ? ''
+            : ` then ${[exec.command].flat().join(' ')} in ${String(exec.working_dir)}`
+        }`,
     )
   expect(short('flask', 'requirements.txt', 'app.py')).toEqual([
     'sync /home/me/src -> /app',
-    'rebuild /home/me/src/requirements.txt',
+    'sync+exec /home/me/src/requirements.txt -> /app/requirements.txt then pip install --disable-pip-version-check -r requirements.txt in /app',
   ])
-  expect(short('react', 'package.json', 'vite.config.ts', 'index.html')).toEqual([
+  expect(short('flask', 'uv.lock', 'pyproject.toml')).toEqual([
     'sync /home/me/src -> /app',
-    'sync+restart /home/me/src/vite.config.ts -> /app/vite.config.ts',
+    'rebuild /home/me/src/pyproject.toml',
+    'rebuild /home/me/src/uv.lock',
+  ])
+  expect(short('react', 'package.json', 'package-lock.json', 'vite.config.ts')).toEqual([
+    'sync /home/me/src -> /app',
+    'sync+exec /home/me/src/package.json -> /app/package.json then npm ci --no-audit --no-fund in /app',
+    'sync+exec /home/me/src/package-lock.json -> /app/package-lock.json then npm ci --no-audit --no-fund in /app',
+  ])
+  expect(short('react', 'package.json', 'pnpm-lock.yaml')).toEqual([
+    'sync /home/me/src -> /app',
     'rebuild /home/me/src/package.json',
+    'rebuild /home/me/src/pnpm-lock.yaml',
   ])
   expect(short('nginx')).toEqual(['sync /home/me/src -> /app'])
 })
 
-test('what is rebuilt or restarted for is not synced as well', () => {
-  const texts = { 'package.json': '', 'vite.config.ts': '' }
+test('what is rebuilt or installed is not synced as well', () => {
+  const texts = { 'package.json': '', 'package-lock.json': '', 'yarn.lock': '' }
   const [sync, ...others] = presetRules('react', { view: view(texts), folder: '/s', target: '/t' })
   for (const { path } of others) expect(sync?.ignore).toContain(path?.replace('/s/', ''))
 })

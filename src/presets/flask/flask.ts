@@ -1,4 +1,4 @@
-import { rebuildOn } from '../preset.js'
+import { execOn, rebuildOn } from '../preset.js'
 import type { Preset, SourceView } from '../preset.js'
 
 /** `Flask`, `flask[async]>=3`, but not `flask-cors`. */
@@ -6,8 +6,10 @@ const REQUIREMENT = /^[ \t]*flask[ \t]*(\[[^\]\n]*\])?[ \t]*([=<>~!;@#].*)?\r?$/
 const IN_LIST = /["']flask[ \t]*(\[[^\]\n]*\])?[ \t]*([=<>~!;@][^"'\n]*)?["']/i
 const IN_TABLE = /^[ \t]*["']?flask["']?[ \t]*=/im
 
-const DEPENDENCIES = [
-  'requirements.txt',
+/** Installed into the running container by pip itself; every other list needs its own tool, which the image may not have. */
+const INSTALLED = 'requirements.txt'
+
+const REBUILT = [
   'requirements.in',
   'requirements-dev.txt',
   'pyproject.toml',
@@ -28,9 +30,10 @@ export const flask: Preset = {
       action: 'sync',
       path: place.folder,
       target: place.target,
-      ignore: ['__pycache__/', '*.pyc', '.venv/', 'venv/', '.git/', '.pytest_cache/', ...DEPENDENCIES],
+      ignore: ['__pycache__/', '*.pyc', '.venv/', 'venv/', '.git/', '.pytest_cache/', INSTALLED, ...REBUILT],
     },
-    ...rebuildOn(place, DEPENDENCIES),
+    ...execOn(place, [INSTALLED], ['pip', 'install', '--disable-pip-version-check', '-r', INSTALLED]),
+    ...rebuildOn(place, REBUILT),
   ],
 }
 

@@ -1,20 +1,13 @@
 import type { WatchEntry } from '../../core/watch.js'
-import { rebuildOn } from '../preset.js'
+import { execOn, rebuildOn } from '../preset.js'
 import type { Preset, SourcePlace, SourceView } from '../preset.js'
 
-const DEPENDENCIES = [
-  'package.json',
-  'package-lock.json',
-  'npm-shrinkwrap.json',
-  'pnpm-lock.yaml',
-  'yarn.lock',
-  'bun.lock',
-  'Dockerfile',
-]
+const LOCKS = ['package-lock.json', 'npm-shrinkwrap.json']
 
-const CONFIGS = ['vite.config.ts', 'vite.config.js', 'vite.config.mjs', 'vite.config.mts']
+/** Those of other package managers, which the image may not have. */
+const REBUILT = ['pnpm-lock.yaml', 'yarn.lock', 'bun.lock', 'bun.lockb', 'Dockerfile']
 
-/** A React front end, as Vite serves it. */
+/** A React front end, as Vite serves it. Vite starts again by itself for its configuration. */
 export const react: Preset = {
   name: 'react',
   detect,
@@ -23,19 +16,28 @@ export const react: Preset = {
       action: 'sync',
       path: place.folder,
       target: place.target,
-      ignore: ['node_modules/', 'dist/', 'build/', 'coverage/', '.git/', ...DEPENDENCIES, ...CONFIGS],
+      ignore: [
+        'node_modules/',
+        'dist/',
+        'build/',
+        'coverage/',
+        '.git/',
+        'package.json',
+        ...LOCKS,
+        ...REBUILT,
+      ],
     },
-    ...configs(place),
-    ...rebuildOn(place, DEPENDENCIES),
+    ...packages(place),
+    ...rebuildOn(place, REBUILT),
   ],
 }
 
-function configs({ view, folder, target }: SourcePlace): readonly WatchEntry[] {
-  return CONFIGS.filter((name) => view.files.includes(name)).map((name) => ({
-    action: 'sync+restart',
-    path: `${folder}/${name}`,
-    target: `${target}/${name}`,
-  }))
+/** npm installs what its lock says; without one, and with another's, nobody knows what the image has. */
+function packages(place: SourcePlace): readonly WatchEntry[] {
+  const lock = LOCKS.find((name) => place.view.files.includes(name))
+  return lock === undefined
+    ? rebuildOn(place, ['package.json'])
+    : execOn(place, ['package.json', lock], ['npm', 'ci', '--no-audit', '--no-fund'])
 }
 
 function detect({ texts }: SourceView): string | null {
