@@ -93,6 +93,7 @@ export class WatchService {
     const target: ScanTarget = {
       part: (scan) => this.answer({ type: 'part', id, scan }),
       note: (path, stamp) => void noted.push({ path, stamp }),
+      covers: (path) => view.covers(path),
     }
     await new Scanner(view.rules, this.cache, target, createBreath(signal)).scan(paths)
     // Not before: what was scanned for somebody who has gone away meanwhile has not been told.
