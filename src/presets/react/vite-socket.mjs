@@ -88,7 +88,8 @@ function frames(socket, onMessage) {
   let rest = Buffer.alloc(0)
   let parts = []
   const take = (operation, final, body) => {
-    if (operation === CLOSE) socket.end(frame(CLOSE, body.subarray(0, 2)))
+    // Not left to the server, which may keep its half open.
+    if (operation === CLOSE) socket.end(frame(CLOSE, body.subarray(0, 2)), () => socket.destroy())
     else if (operation === PING) socket.write(frame(PONG, body))
     else if (operation !== PONG) {
       parts.push(body)
