@@ -100,7 +100,7 @@ export class Served implements AsyncDisposable {
     given?: string,
   ): Promise<Served> {
     const folder = given ?? (await mkdtemp(join(tmpdir(), 'devstack-reloader-')))
-    for (const [name, text] of Object.entries(files)) await put(join(folder, name), text)
+    await Served.write(folder, files)
     const command = words.map((word) => word.replaceAll('{folder}', folder))
     const started = spawn('python3', ['-B', join(RELOADER, 'run.py'), '--', ...command], {
       cwd: folder,
@@ -108,6 +108,10 @@ export class Served implements AsyncDisposable {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     return new Served(folder, started)
+  }
+
+  static async write(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
+    for (const [name, text] of Object.entries(files)) await put(join(folder, name), text)
   }
 
   /** The control channel, through ctl.py as devstack comes to it. */
@@ -285,7 +289,10 @@ export function raw(place: string, ...parts: readonly Buffer[]): Promise<string>
     let answer = ''
     socket.setEncoding('latin1')
     socket.on('data', (text: string) => (answer += text))
-    socket.on('error', reject)
+    // A server that closes on bytes that it did not read resets the connection.
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ECONNRESET') reject(error)
+    })
     socket.on('close', () => resolve(answer))
     // In one piece, as nginx does: an answer may come, and the connection close, before a second piece is written.
     socket.write(Buffer.concat(parts))

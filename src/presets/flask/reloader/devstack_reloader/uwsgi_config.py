@@ -3,7 +3,7 @@
 import os
 import re
 import socket
-from typing import Callable, Dict, List, Tuple
+from typing import Callable, Dict, List, Set, Tuple
 
 from .target import Address, Refusal, Target
 
@@ -92,6 +92,7 @@ class Reader:
         self.cwd = cwd
         self.options: List[Option] = []
         self.files: List[str] = []
+        self.placeholders: Set[str] = set()
 
     def words(self, words: List[str]) -> None:
         rest = list(words)
@@ -123,6 +124,10 @@ class Reader:
         name = _ALIASES.get(name, name)
         if name in ("ini", "inherit", "include", "config"):
             self.ini(value)
+        elif name in ("set", "set-ph", "set-placeholder"):
+            name, _, value = value.partition("=")
+            self.placeholders.add(name)
+            self.options.append((name, value))
         else:
             self.options.append((name, value))
 
@@ -185,6 +190,8 @@ class Reader:
         return re.sub(r"@\(([^)]+)\)", lambda m: _content(m[1]), value)
 
     def _earlier(self, name: str, text: str) -> str:
+        # uWSGI takes any name for an option, so that files can have variables of their own.
+        self.placeholders.add(name)
         found = [value for key, value in self.options if key == _ALIASES.get(name, name)]
         return found[-1] if found else text
 
@@ -205,7 +212,7 @@ def parse(words: List[str], env: Dict[str, str], cwd: str, python_for: Callable[
     for name in sorted(env):
         if name.startswith("UWSGI_") and name not in ("UWSGI_ORIGINAL_PROC_NAME", "UWSGI_RELOADS"):
             reader._add(name[6:].lower().replace("_", "-"), env[name])
-    settings = Settings(reader.options, cwd)
+    settings = Settings(reader.options, cwd, reader.placeholders)
     target = settings.target(python_for)
     target.config_files = list(dict.fromkeys(reader.files))
     return target
@@ -214,8 +221,9 @@ def parse(words: List[str], env: Dict[str, str], cwd: str, python_for: Callable[
 class Settings:
     """The options together: later ones win, lists add up."""
 
-    def __init__(self, options: List[Option], cwd: str) -> None:
+    def __init__(self, options: List[Option], cwd: str, placeholders: Set[str]) -> None:
         self.cwd = cwd
+        self._placeholders = placeholders
         self.one: Dict[str, str] = {}
         self.all: Dict[str, List[str]] = {}
         for name, value in options:
@@ -309,7 +317,7 @@ class Settings:
                 continue
             if values[-1].lower() in ("false", "off", "no"):
                 continue
-            if name not in _NO_EFFECT and name not in ("set", "set-ph", "set-placeholder", "no-site"):
+            if name not in _NO_EFFECT and name not in self._placeholders and name != "no-site":
                 raise Refusal(f"uwsgi's {name}")
             if name in _NOTED:
                 target.notes.append(f"{name} has no effect")
