@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DevstackError } from '../core/error.js'
@@ -82,9 +83,12 @@ export async function createEngine(
   const { formatOwner, portOwner } = await import('../host/doctor/ports.js')
   const { readHostCa } = await import('../engines/images/host-settings.js')
   const ca = (await readHostCa(env))?.files[0]
-  return createComposeEngine({
+  const config = await configReader(stack, env)
+  const engine = createComposeEngine({
     folder: stack.folder,
-    files: stack.composeFiles,
+    get files() {
+      return config.current().composeFiles
+    },
     projectName: stack.name,
     primary: stack.primary,
     stateFolder: stack.stateFolder,
@@ -92,18 +96,23 @@ export async function createEngine(
     // Builds behind a proxy that opens HTTPS need the host's certificates: compose files can name them as a build secret.
     env: ca === undefined ? env : { CA_BUNDLE: ca, ...env },
     images: { source: stack.imageSource, recipesFolder: packagePath('compose/images') },
-    watch: stack.watch,
-    presets: stack.presets,
+    get watch() {
+      return config.current().watch
+    },
+    get presets() {
+      return config.current().presets
+    },
     configFiles: [stack.configFile ?? []].flat(),
     wrapCommand: async (service, place, own) => {
-      const preset = stack.server === 'reloader' ? stack.presets[service] : undefined
+      const preset = stack.server === 'reloader' ? config.current().presets[service] : undefined
       if (preset !== 'flask') return null
       const command = await (await import('./presets.js')).wrappedCommand(preset, place, own)
-      if (command !== null) wrapped.add(service)
+      if (command === null) wrapped.delete(service)
+      else wrapped.add(service)
       return command
     },
     presetRules: async (service, build) => {
-      const preset = stack.presets[service]
+      const preset = config.current().presets[service]
       return preset === undefined ? [] : (await import('./presets.js')).rulesOfPreset(preset, build)
     },
     portOwner: async (port) => {
@@ -112,6 +121,39 @@ export async function createEngine(
     },
     version,
   })
+  return {
+    ...engine,
+    async resolve(request, emit, signal) {
+      await config.refresh()
+      return engine.resolve(request, emit, signal)
+    },
+  }
+}
+
+type Configured = Pick<StackRef, 'composeFiles' | 'watch' | 'presets'>
+
+/** What devstack.yaml says, read again where it changed while a session runs. */
+async function configReader(
+  stack: StackRef,
+  env: Environment,
+): Promise<{ readonly current: () => Configured; readonly refresh: () => Promise<void> }> {
+  let current: Configured = stack
+  let seen = await stampOf(stack.configFile)
+  return {
+    current: () => current,
+    async refresh() {
+      const stamp = await stampOf(stack.configFile)
+      if (stamp === seen) return
+      const found = await findProject({ cwd: stack.folder, config: stack.configFile, env, cache: null })
+      current = { composeFiles: found.composeFiles, watch: watchOf(found), presets: presetsOf(found) }
+      seen = stamp
+    },
+  }
+}
+
+async function stampOf(file: string | null): Promise<string> {
+  const found = file === null ? null : await stat(file).catch(() => null)
+  return found === null ? '' : [found.mtimeMs, found.size, found.ino].join()
 }
 
 /** The images of the machine's engine. */
