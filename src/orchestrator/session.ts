@@ -1,4 +1,4 @@
-import { DevstackError, exitCodeOf } from '../core/error.js'
+import { DevstackError } from '../core/error.js'
 import type { LogLine } from '../core/events.js'
 import type { Intent } from '../core/intents.js'
 import { plan, type Operation } from '../core/plan.js'
@@ -6,7 +6,8 @@ import { checkServices, closure, type EngineKind, type Project, type Service } f
 import { chainWeights } from '../core/schedule.js'
 import { applyOperation, execute } from './execute.js'
 import { createExpectedStops, type ExpectedStops } from './expected-stops.js'
-import { syncInstances, tellEngineEvent } from './instances.js'
+import { createConnection } from './connection.js'
+import { syncInstances } from './instances.js'
 import { createLogPump } from './logs.js'
 import { resolveProject } from './look.js'
 import { rememberDurations, tellOutcome } from './outcome.js'
@@ -52,9 +53,6 @@ export function createSession(options: SessionOptions): Session {
   return new RunningSession(options)
 }
 
-/** How long an `up` bears an engine that does not answer. */
-const AWAY_MS = 10_000
-
 type UpIntent = Extract<Intent, { type: 'up' }>
 
 class RunningSession implements Session {
@@ -85,8 +83,6 @@ class RunningSession implements Session {
   private watching: { readonly key: string; readonly controller: AbortController } | null = null
   private queue: Promise<void> = Promise.resolve()
   private stopController: AbortController | null = null
-  /** Runs while the engine does not answer. */
-  private away: NodeJS.Timeout | null = null
 
   constructor(private readonly options: SessionOptions) {
     const { engine, clock, sources, record, preset } = options
@@ -110,9 +106,15 @@ class RunningSession implements Session {
     this.finish = ended.resolve
     const { project, folder, engineKind, pid, version } = options
     this.store.emit({ type: 'sessionStarted', project, folder, engine: engineKind, pid, version })
-    const connected = Promise.withResolvers<void>()
-    this.connected = connected.promise
-    this.pumps = [this.pumpEvents(connected.resolve), this.logs.run(this.life.signal)].map((pump) =>
+    const connection = createConnection({
+      engine,
+      store: this.store,
+      stops: this.stops,
+      known: () => this.project !== null,
+      lost: (gone) => this.up?.controller.abort(gone),
+    })
+    this.connected = connection.connected
+    this.pumps = [connection.run(this.life.signal), this.logs.run(this.life.signal)].map((pump) =>
       pump.catch((error: unknown) => this.reportPump(error)),
     )
   }
@@ -428,54 +430,6 @@ class RunningSession implements Session {
     void this.live.watch(project, inputs, this.replan, controller.signal).catch((error: unknown) => {
       if (!controller.signal.aborted) this.reportPump(error)
     })
-  }
-
-  private async pumpEvents(connected: () => void): Promise<void> {
-    for await (const event of this.options.engine.events(this.life.signal)) {
-      if (event.type === 'connected') {
-        connected()
-        await this.engineIsBack()
-      } else if (event.type === 'lost') {
-        this.engineIsAway(event.cause)
-      } else {
-        const requested = event.type === 'stopped' && this.stops.take(event.instance)
-        tellEngineEvent(this.store, event, requested)
-      }
-    }
-  }
-
-  /** What it says is told at once; an `up` waits a moment for its return, and no longer. */
-  private engineIsAway(cause: string): void {
-    this.store.emit({
-      type: 'warned',
-      message: `the engine does not answer: ${cause}`,
-      hint: 'devstack doctor --fix starts it; the session goes on once it answers',
-      place: null,
-    })
-    const give = (): void => {
-      const gone = new DevstackError('ENGINE_GONE', 'the Docker engine went away', {
-        cause: `it has not answered for ${String(AWAY_MS / 1000)} s`,
-        hint: 'start it again (devstack doctor --fix), then: devstack up',
-      })
-      this.up?.controller.abort(gone)
-    }
-    this.away = setTimeout(give, AWAY_MS)
-    this.away.unref()
-  }
-
-  private async engineIsBack(): Promise<void> {
-    if (this.away !== null) {
-      clearTimeout(this.away)
-      this.away = null
-      this.store.emit({ type: 'warned', message: 'the engine answers again', hint: null, place: null })
-    }
-    if (this.project === null) return
-    try {
-      syncInstances(this.store, await this.options.engine.observe(this.life.signal))
-    } catch (error) {
-      // Away again: the stream of events breaks as well, and says so.
-      if (!(error instanceof DevstackError) || exitCodeOf(error.code) !== 3) throw error
-    }
   }
 
   private reportPump(error: unknown): void {

@@ -18,6 +18,8 @@ export class LiveInstance {
   taking = false
   /** Commands of `sync+exec` that have still to run in it. */
   readonly due = new Set<WatchRule>()
+  /** Deleted while it did not run, or while nobody had told yet that it does. */
+  private readonly early = new Set<string>()
   private readonly written = new Set<string>()
   private readonly deleted = new Set<string>()
   private recent: { readonly at: number; readonly files: DeliveredFiles }[] = []
@@ -31,8 +33,10 @@ export class LiveInstance {
   /** Something was delivered, or changed in a bind mount, at this time in milliseconds since the epoch. */
   delivered(files: DeliveredFiles, at: number): void {
     this.recent = [...this.recent.filter((other) => at - other.at < RECENT_MS), { at, files }]
+    for (const target of files.written) this.early.delete(target)
     // A process that is not there yet reads everything when it starts.
     if (this.running) this.add(files)
+    else for (const target of files.deleted) this.early.add(target)
   }
 
   /** Its process began. What was delivered since then may have come too late for it. */
@@ -43,6 +47,13 @@ export class LiveInstance {
     this.result = null
     const began = Date.parse(instance.startedAt ?? '')
     for (const { at, files } of this.recent) if (at >= began) this.add(files)
+  }
+
+  /** What has to be deleted once more now that it runs; asked for once. */
+  takeEarly(): readonly string[] {
+    const targets = [...this.early]
+    this.early.clear()
+    return targets
   }
 
   stopped(): void {

@@ -200,6 +200,8 @@ export class ServiceLive {
       if (instance.state !== 'running') continue
       if (live.instance.startedAt !== instance.startedAt || !live.running) {
         live.started(instance)
+        const early = live.takeEarly().map((target): FileChange => ({ type: 'delete', target }))
+        if (early.length > 0) await this.options.engine.deliver(instance, early, this.signal)
         this.taking.attach(live)
       }
     }
