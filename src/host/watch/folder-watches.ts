@@ -17,6 +17,7 @@ interface Watched {
 /** One inotify watch a folder, none for its files: the kernel names the file in the event. */
 export class FolderWatches {
   private readonly watched = new Map<string, Watched>()
+  private exhausted = false
 
   private readonly listener: FolderListener
   /** The system allows no more, or the folder cannot be watched. */
@@ -27,8 +28,14 @@ export class FolderWatches {
     this.failed = failed
   }
 
-  get size(): number {
-    return this.watched.size
+  /** Allows new watches again after one failed. */
+  retry(): void {
+    this.exhausted = false
+  }
+
+  /** The system refused a watch since the last {@link retry}: the rest would be refused too. */
+  get isExhausted(): boolean {
+    return this.exhausted
   }
 
   has(folder: string): boolean {
@@ -36,8 +43,11 @@ export class FolderWatches {
   }
 
   add(folder: string): void {
-    if (this.watched.has(folder)) return
-    const watcher = watchFolder(folder, this.listener, this.failed)
+    if (this.watched.has(folder) || this.exhausted) return
+    const watcher = watchFolder(folder, this.listener, (error) => {
+      this.exhausted = true
+      this.failed(error)
+    })
     if (watcher === null) return
     this.watched.set(folder, { watcher, folders: new Set() })
     this.watched.get(dirname(folder))?.folders.add(basename(folder))

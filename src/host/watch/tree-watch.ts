@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { Batcher } from './batcher.js'
 import { join } from './file-table.js'
 import { FolderWatches, watchAbove, type AboveWatch, type RawEvent } from './folder-watches.js'
-import { createBreath, lookAt, lookThrough, sameStamp, stampOf, type Stamp } from './stamps.js'
+import { createBreath, lookAt, lookThrough, stampOf } from './stamps.js'
 import type { View } from './view.js'
 import { walkFolder, walkRoot, walkRoots, type Scope, type Visitor } from './walk.js'
 
@@ -33,6 +33,7 @@ export class TreeWatch {
   private readonly roots: ReadonlySet<string>
   private tasks: Promise<void> = Promise.resolve()
   private toldAhead = new Set<string>()
+  private walkedVersion = 0
   private events = 0
   private clock = Date.now() - performance.now()
   private polling: NodeJS.Timeout | null = null
@@ -124,8 +125,11 @@ export class TreeWatch {
   // ---- what rules name ----------------------------------------------------------------------------------------------
 
   private watchRootsAbove(): void {
-    const ignoreFiles = this.views.flatMap((view) => view.rules.ignoreFiles)
-    for (const path of new Set([...this.roots, ...ignoreFiles])) this.watchFromAbove(path)
+    for (const path of this.wantedAbove()) if (!this.above.has(path)) this.watchFromAbove(path)
+  }
+
+  private wantedAbove(): ReadonlySet<string> {
+    return new Set([...this.roots, ...this.views.flatMap((view) => view.rules.ignoreFiles)])
   }
 
   private watchFromAbove(path: string): void {
@@ -166,8 +170,13 @@ export class TreeWatch {
   }
 
   private rulesChanged(): void {
-    const changed = this.views.filter((view) => view.refresh())
-    if (changed.length > 0) void this.queue(async () => this.walkAll(this.differs))
+    for (const view of this.views) view.refresh()
+    if (this.rulesVersion() !== this.walkedVersion) void this.queue(async () => this.walkAll(this.differs))
+  }
+
+  /** A look in between may have read an edited ignore file before its event came. */
+  private rulesVersion(): number {
+    return this.views.reduce((sum, view) => sum + view.version, 0)
   }
 
   // ---- looking ------------------------------------------------------------------------------------------------------
@@ -188,6 +197,7 @@ export class TreeWatch {
   }
 
   private async walkAll(differs: (path: string) => void): Promise<void> {
+    this.walkedVersion = this.rulesVersion()
     const visited = new Set<string>()
     await walkRoots(this.scope, this.visitor(visited, differs), createBreath(this.ended.signal))
     for (const view of this.views) view.compareUnvisited(visited, null, differs)
@@ -245,7 +255,7 @@ export class TreeWatch {
     if (isFolder && !this.watches.has(path) && !this.roots.has(path) && this.scope.enters(path))
       this.lookAgain(path)
     const stamp = found === null || isFolder ? null : stampOf(found)
-    const views = this.views.filter((view) => view.covers(path) && isNews(view.seen(path), stamp, again))
+    const views = this.views.filter((view) => view.isNews(path, stamp, again))
     if (views.length === 0) return false
     if (!empty && stamp?.size === 0 && found?.isFile() === true) {
       setTimeout(() => this.takeEmpty(path), EMPTY_MS)
@@ -276,16 +286,14 @@ export class TreeWatch {
     this.polling = setTimeout(() => {
       const started = performance.now()
       void this.queue(async () => {
+        // The setting may have been changed, as the warning says.
+        this.watches.retry()
+        this.watchRootsAbove()
         await this.walkAll(this.differs)
+        if (!this.watches.isExhausted && this.above.size === this.wantedAbove().size) this.polling = null
         // A large tree must not keep a processor busy.
-        this.schedulePoll(Math.max(POLL_MS, 10 * (performance.now() - started)))
+        else this.schedulePoll(Math.max(POLL_MS, 10 * (performance.now() - started)))
       })
     }, delay)
   }
-}
-
-/** A file that came and went is no news. */
-function isNews(seen: Stamp | null, stamp: Stamp | null, again: boolean): boolean {
-  if (seen === null || stamp === null) return seen !== stamp
-  return again || !sameStamp(seen, stamp)
 }

@@ -10,6 +10,8 @@ export class View {
   private table = new FileTable<Stamp | null>()
   rules: Rules
   private ignoreStamp: string
+  /** Counts the times that the rules changed. */
+  version = 0
   /** Whether a whole look was made; before it a file that is not known is no news. */
   seeded = false
 
@@ -26,11 +28,12 @@ export class View {
     return known === undefined ? this.rules.covers(path) : known !== null
   }
 
-  /** Sees to it that an edited ignore file holds from now on. True where it did not yet. */
-  refresh(): boolean {
+  /** Sees to it that an edited ignore file holds from now on. */
+  refresh(): void {
     const stamp = ignoreStampOf(this.service)
-    if (stamp === this.ignoreStamp) return false
+    if (stamp === this.ignoreStamp) return
     this.ignoreStamp = stamp
+    this.version += 1
     this.rules = compileRules(this.service)
     const before = this.table
     this.table = new FileTable()
@@ -40,12 +43,14 @@ export class View {
         if (seen !== null && this.rules.covers(path)) this.table.set(path, seen)
       }
     }
-    return true
   }
 
-  /** What is known of a file that the rules cover. */
-  seen(path: string): Stamp | null {
-    return this.table.get(path) ?? null
+  /** Whether this is not what was seen of a covered file; `again`: or it is there. One that came and went is no news. */
+  isNews(path: string, stamp: Stamp | null, again: boolean): boolean {
+    const seen = this.table.get(path) ?? null
+    if (!this.covers(path)) return false
+    if (seen === null || stamp === null) return seen !== stamp
+    return again || !sameStamp(seen, stamp)
   }
 
   /** The files that are known to be in a folder. */
@@ -109,11 +114,10 @@ export class View {
   compareRoot(path: string, differs: (path: string) => void): void {
     if (!this.rules.isRoot(path)) return
     const stats = presentFile(path, this.rules)
-    const seen = this.seen(path)
-    if (stats === null) {
-      if (seen !== null) differs(path)
-    } else if (seen === null && !this.seeded) this.note(path, stampOf(stats))
-    else if (seen === null || !sameStamp(seen, stampOf(stats))) differs(path)
+    const stamp = stats === null ? null : stampOf(stats)
+    const isFirst = !this.seeded && (this.table.get(path) ?? null) === null
+    if (isFirst && stamp !== null) this.note(path, stamp)
+    else if (this.isNews(path, stamp, false)) differs(path)
   }
 
   /** The files of folders that a walk did not come to any more. `below`: the walk was of this folder only. */
@@ -157,7 +161,7 @@ export class View {
 }
 
 /** Null where nothing is there, or a folder is. */
-export function presentFile(path: string, rules: Rules): Stats | null {
+function presentFile(path: string, rules: Rules): Stats | null {
   const stats = rules.isRoot(path) ? lookThrough(path) : lookAt(path)
   return stats === null || stats.isDirectory() ? null : stats
 }

@@ -35,7 +35,7 @@ afterAll(async () => rm(folder, { recursive: true }))
 
 /** Watches a folder of its own, writes a file in it and prints what it was told. */
 const DRIVER = `
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createSources } from './sources.js'
 const folder = mkdtempSync('/tmp/devstack-bundled-')
 process.on('exit', () => rmSync(folder, { recursive: true }))
@@ -53,12 +53,35 @@ for await (const { paths } of sources.watch([service], warn, controller.signal))
   else controller.abort()
   result.told.push(...paths.map((path) => path.slice(folder.length)))
 }
+if (process.env.LIMIT !== undefined) await raiseLimit(process.env.LIMIT)
 const { refused } = await sources.scan(service, null, new AbortController().signal)
 for (const { path, reason } of refused) result.refused[path.slice(folder.length)] = reason
 const named = await sources.scan(service, [folder + '/secret', folder + '/closed/below'], new AbortController().signal)
 result.named = named.refused.map(({ path }) => path.slice(folder.length))
 chmodSync(folder + '/closed', 0o700)
 console.log(JSON.stringify(result))
+
+/** Does as the warning says, and waits until every folder is watched: this one, three in it, and what it lies in. */
+async function raiseLimit(limit) {
+  const controller = new AbortController()
+  for await (const { paths } of sources.watch([service], warn, controller.signal)) {
+    if (paths.length > 0) continue
+    writeFileSync('/proc/sys/user/' + limit, '1000')
+    while (watches() < 5) await new Promise((resolve) => setTimeout(resolve, 50))
+    controller.abort()
+  }
+}
+
+function watches() {
+  const texts = readdirSync('/proc/self/fdinfo').map((name) => {
+    try {
+      return readFileSync('/proc/self/fdinfo/' + name, 'utf8')
+    } catch {
+      return ''
+    }
+  })
+  return texts.join('').split('inotify wd:').length - 1
+}
 `
 
 interface Result {
@@ -119,6 +142,22 @@ describe.runIf(canLimit)('where the system allows no more watches', () => {
           'sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024',
         ],
       ])
+    },
+  )
+
+  it.each(['max_inotify_watches', 'max_inotify_instances'])(
+    'it watches again once %s was raised',
+    async (limit) => {
+      const script = `echo 0 > /proc/sys/user/${limit} && LIMIT=${limit} exec "$0" driver.js`
+      const { told } = await drive('unshare', [
+        '--user',
+        '--map-root-user',
+        'sh',
+        '-c',
+        script,
+        process.execPath,
+      ])
+      expect(told).toEqual(['/three/a.py'])
     },
   )
 })

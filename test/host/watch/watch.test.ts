@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { appendFile, chmod, mkdir, open, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createWorld, type World } from './world.js'
@@ -254,6 +255,24 @@ describe('what a rule names', () => {
 })
 
 describe('an edit of the ignore file', () => {
+  it('holds also where a look was made before its event came', async () => {
+    await world.write({ '.dockerignore': 'src/deep\n' })
+    const build = {
+      context: world.folder,
+      dockerfile: world.at('Dockerfile'),
+      target: null,
+      args: {},
+      hash: '',
+    }
+    const of = world.service([{}], { build })
+    const watching = await world.watch(of)
+    const scan = world.targets(of)
+    writeFileSync(world.at('.dockerignore'), '')
+    expect(await scan).toEqual(['/app/a.py', '/app/deep/b.py'])
+    await world.write({ 'src/deep/later.py': 'x' })
+    while (!watching.told().includes('src/deep/later.py')) await watching.rest()
+  })
+
   it('holds at once: for what it lets through now, and what it leaves out', async () => {
     await world.write({ '.dockerignore': 'src/deep\n' })
     const build = {

@@ -74,7 +74,7 @@ export async function createWorld(): Promise<World> {
 }
 
 function byText(a: string | null, b: string | null): number {
-  return (a ?? '') < (b ?? '') ? -1 : 1
+  return (a ?? '').localeCompare(b ?? '')
 }
 
 /** A rule on this path, with what the test is about. */
