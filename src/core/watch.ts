@@ -15,12 +15,14 @@ export interface WatchEntry {
   readonly exec?: WatchExec | null
 }
 
+type Value = string | number | boolean | null
+
 /** The command of `sync+exec`, in Compose's words and in devstack.yaml's. */
 export interface WatchExec {
   readonly command?: string | readonly string[] | null
   readonly user?: string | null
   readonly working_dir?: string | null
-  readonly environment?: Readonly<Record<string, string | null>> | readonly string[] | null
+  readonly environment?: Readonly<Record<string, Value>> | readonly string[] | null
 }
 
 /** Some rules and where they are written. */
@@ -186,7 +188,7 @@ function readCommand(action: WatchAction, exec: WatchExec | null, tell: Tell): W
 /** A variable without a value is left to the container's own. */
 function toVariables(written: WatchExec['environment'] | null): Readonly<Record<string, string>> {
   const pairs = isList(written)
-    ? written.map((text): readonly [string, string | null] => {
+    ? written.map((text): readonly [string, Value] => {
         const at = text.indexOf('=')
         return at === -1 ? [text, null] : [text.slice(0, at), text.slice(at + 1)]
       })
@@ -229,7 +231,7 @@ function findFights(
 }
 
 function sameRule(one: WatchRule, other: WatchRule): boolean {
-  const written = ({ at: _, ...rest }: WatchRule): string => JSON.stringify(rest)
+  const written = (rule: WatchRule): string => JSON.stringify({ ...rule, at: null })
   return written(one) === written(other)
 }
 

@@ -20,6 +20,7 @@ production:
   aws: { manifests: fixtures/production/overlays/aws }
 services:
   api: { preset: flask, watch: [{ action: sync, path: api, target: /app, ignore: ['*.pyc'] }] }
+  worker: { watch: [{ action: sync+exec, path: w, target: /w, initial_sync: true, exec: { command: a b, environment: { A: 1 } } }] }
   web: { preset: react }
 parity: { map: { api: backend }, waivers: [{ rule: IMG01, reason: local build }] }
 images: { source: auto }

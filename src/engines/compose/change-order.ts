@@ -19,21 +19,27 @@ export function orderChanges(changes: readonly FileChange[]): OrderedChanges {
   const decided = new Map<string, FileChange['type']>()
   /** Folders that later writes need. */
   const needed = new Set<string>()
+  /** Files that were to stand where such a folder is. */
+  const replaced = new Set<string>()
   const deletes: string[] = []
   const writes: Write[] = []
   for (const change of changes.map(checkTarget).toReversed()) {
     const { type, target } = change
-    if (decided.has(target)) continue
     const above = aboveOf(target)
-    // What was written into a folder that is deleted, or made a file, after it is gone.
-    if (type !== 'delete' && (needed.has(target) || above.some((folder) => decided.has(folder)))) continue
-    if (type === 'delete' && above.some((folder) => decided.get(folder) === 'delete')) continue
-    decided.set(target, type)
-    if (type === 'delete') deletes.push(target)
-    else {
-      writes.push(change)
-      for (const folder of above) needed.add(folder)
+    if (type === 'delete') {
+      if (decided.has(target) || above.some((folder) => decided.get(folder) === 'delete')) continue
+      decided.set(target, type)
+      deletes.push(target)
+      continue
     }
+    // What was written into a folder that is deleted, or made a file, after it is gone.
+    const lost = above.some((folder) => decided.has(folder) || replaced.has(folder))
+    if (needed.has(target)) replaced.add(target)
+    else if (!lost && !decided.has(target)) {
+      decided.set(target, type)
+      writes.push(change)
+    }
+    for (const folder of above) needed.add(folder)
   }
   return { deletes: deletes.toReversed(), writes: writes.toReversed() }
 }

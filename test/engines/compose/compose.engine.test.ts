@@ -1,7 +1,5 @@
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { EventBody } from '../../../src/core/events.js'
 import type { Operation } from '../../../src/core/plan.js'
@@ -173,60 +171,6 @@ services:
     expect(long.map(({ text }) => text.length).reduce((sum, length) => sum + length, 0)).toBe(40_000)
     expect(long.every(({ text }) => text.length <= 16 * 1024)).toBe(true)
     expect(once.find(({ text }) => text === 'err')?.stream).toBe('stderr')
-  })
-
-  test('delivered files belong to the container’s user, also to one that passwd does not know', async () => {
-    const { engine, docker, folder, containerOf } = await project(`
-services:
-  app:
-    image: devstack/base:local
-    init: true
-    user: '1234:2345'
-    command: [sleep, infinity]
-`)
-    await begin(engine, 'app')
-    const [instance] = (await engine.observe(signal())).instances
-    if (instance === undefined) throw new Error('no instance')
-    const source = join(folder, 'source')
-    await writeFile(source, 'text')
-    const target = '/srv/new folder/-rf'
-    await engine.deliver(instance, [{ type: 'write', source, target, mode: 0o750 }], signal())
-    const id = await containerOf('app')
-    expect(await docker('exec', id, 'stat', '--format', '%u:%g %a', '--', target)).toBe('1234:2345 750')
-    expect(await docker('exec', id, 'stat', '--format', '%u:%g', '--', '/srv/new folder')).toBe('1234:2345')
-    // A file of the image, which that user may not delete.
-    await engine.deliver(instance, [{ type: 'delete', target: '/etc/debian_version' }], signal())
-    await expect(docker('exec', id, 'cat', '/etc/debian_version')).rejects.toThrow('No such file')
-  })
-
-  test('what is deleted before a container runs is gone once it does', async () => {
-    const { engine, docker, containerOf } = await project(SLEEPER)
-    await begin(engine, 'app')
-    await engine.apply({ ...about, kind: 'stop', services: ['app'], force: true }, run())
-    const [instance] = (await engine.observe(signal())).instances
-    if (instance === undefined) throw new Error('no instance')
-    await engine.deliver(instance, [{ type: 'delete', target: '/etc/debian_version' }], signal())
-    await engine.apply(starting('app'), run())
-    await expect(docker('exec', await containerOf('app'), 'cat', '/etc/debian_version')).rejects.toThrow(
-      'No such file',
-    )
-  })
-
-  test('nothing is delivered into a bind mount: it would write into the user’s own files', async () => {
-    const { engine, folder } = await project(`${SLEEPER}    volumes: ['./own:/own']\n`, {
-      'own/file': 'mine',
-    })
-    await begin(engine, 'app')
-    const [instance] = (await engine.observe(signal())).instances
-    if (instance === undefined) throw new Error('no instance')
-    const change = { type: 'delete', target: '/own/file' } as const
-    await expect(engine.deliver(instance, [change], signal())).rejects.toMatchObject({
-      code: 'DELIVERY_FAILED',
-    })
-    await expect(
-      engine.deliver(instance, [{ ...change, target: '/own/../etc/passwd' }], signal()),
-    ).rejects.toMatchObject({ code: 'DELIVERY_FAILED' })
-    expect(folder).not.toBe('')
   })
 
   test('dependants stop first, and who does not mind the signal is killed after its own grace period', async () => {

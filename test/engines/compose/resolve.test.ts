@@ -1,5 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { EventBody } from '../../../src/core/events.js'
 import { createComposeEngine } from '../../../src/engines/compose/engine.js'
@@ -108,6 +108,115 @@ describe('resolve', () => {
       { target: 80, published: 18_080, hostIp: '127.0.0.1', protocol: 'tcp' },
       { target: 81, published: null, hostIp: '127.0.0.1', protocol: 'tcp' },
     ])
+  })
+
+  test('a service may run something else than its file says, and the file itself is not asked twice', async () => {
+    const own = {
+      ...model.services.postgres,
+      entrypoint: ['docker-entrypoint.sh'],
+      command: ['sh', '-c', 'echo $$HOME'],
+    }
+    const build = { context: join(docker.folder, 'api'), dockerfile: 'Dev.Dockerfile', target: 'dev' }
+    const services = { api: model.services.api, postgres: own, built: { image: 'built', build } }
+    await answer({
+      'config --format': { stdout: JSON.stringify({ ...model, services }) },
+      'config --hash': { stdout: hashes },
+    })
+    await mkdir(build.context)
+    await writeFile(join(build.context, 'Dev.Dockerfile'), 'FROM nginx:1.27\n')
+    const asked: unknown[] = []
+    await resolve(
+      open({
+        wrapCommand: (service, place, written) => {
+          asked.push([service, place, written])
+          const wrapped = { entrypoint: ['/devstack/run'], command: ['echo', '$HOME "x"'] }
+          return Promise.resolve(service === 'postgres' ? wrapped : null)
+        },
+      }),
+    )
+    expect(asked).toEqual([
+      ['api', null, { entrypoint: null, command: null }],
+      ['postgres', null, { entrypoint: ['docker-entrypoint.sh'], command: ['sh', '-c', 'echo $HOME'] }],
+      ['built', build, { entrypoint: null, command: null }],
+    ])
+    const text = await override()
+    expect(text.match(/^ {4}(entrypoint|command): .*$/gm)).toEqual([
+      '    entrypoint: ["/devstack/run"]',
+      String.raw`    command: ["echo","$$HOME \"x\""]`,
+    ])
+  })
+
+  test('the preset of devstack.yaml is the service’s', async () => {
+    const { project } = await resolve(open({ presets: { api: 'nginx' } }))
+    expect(project.services['api']?.preset).toBe('nginx')
+    expect(project.services['postgres']?.preset).toBeNull()
+  })
+
+  test('every file that the project was read from is named, those that are not there too', async () => {
+    const { folder } = docker
+    const build = { context: join(folder, 'api'), dockerfile: 'Dev.Dockerfile' }
+    await answer({
+      'config --format': { stdout: JSON.stringify({ ...model, services: { api: { image: 'api', build } } }) },
+      'config --hash': { stdout: hashes },
+    })
+    await mkdir(build.context)
+    await writeFile(join(build.context, 'Dev.Dockerfile'), 'FROM nginx:1.27\n')
+    await writeFile(
+      join(folder, 'compose.yaml'),
+      `include: [more/compose.yaml]
+services:
+  api:
+    build: { context: api, dockerfile: Dev.Dockerfile }
+    extends: { file: base.yaml, service: base }
+    env_file: [api.env, { path: local.env, required: false }]
+`,
+    )
+    await writeFile(join(folder, 'base.yaml'), 'services: { base: { env_file: base.env } }\n')
+    await mkdir(join(folder, 'more'))
+    await writeFile(join(folder, 'more/compose.yaml'), 'services: { db: { image: postgres:17 } }\n')
+    const { inputs } = await resolve(open({ configFiles: [join(folder, 'devstack.yaml')] }))
+    expect(inputs.map((file) => relative(folder, file)).toSorted()).toEqual([
+      '.env',
+      'api.env',
+      'api/.dockerignore',
+      'api/Dev.Dockerfile',
+      'api/Dev.Dockerfile.dockerignore',
+      'base.env',
+      'base.yaml',
+      'compose.yaml',
+      'devstack.yaml',
+      'local.env',
+      'more/.env',
+      'more/compose.yaml',
+    ])
+  })
+
+  test('a watch rule has its place, and one that makes no sense is told there', async () => {
+    const watch = [{ action: 'restart', path: join(docker.folder, 'src') }]
+    const write = async (rules: readonly object[], path: string): Promise<void> => {
+      const services = { api: { ...model.services.api, develop: { watch: rules } } }
+      await answer({
+        'config --format': { stdout: JSON.stringify({ ...model, services }) },
+        'config --hash': { stdout: hashes },
+      })
+      await writeFile(
+        join(docker.folder, 'compose.yaml'),
+        `services:\n  api:\n    image: nginx:1.27\n    develop:\n      watch:\n        - action: restart\n          path: ${path}\n`,
+      )
+    }
+    await write(watch, './src')
+    const { project } = await resolve(open())
+    expect(project.services['api']?.watch[0]?.at).toMatchObject({
+      file: join(docker.folder, 'compose.yaml'),
+      line: 6,
+    })
+    await write([{ action: 'restart', path: '/etc' }], '/etc')
+    await expect(resolve(open())).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      problems: [
+        { message: 'watch rule 1 of api: /etc is outside of the project', at: { line: 7, column: 11 } },
+      ],
+    })
   })
 
   test('a run with nothing to do starts two programs and asks the engine for four lists', async () => {
