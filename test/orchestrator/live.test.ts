@@ -422,3 +422,26 @@ describe("the project's own files", () => {
     expect(ofType(harness, 'approvalRequested')).toEqual([])
   })
 })
+
+describe('nginx in front of a service', () => {
+  it('looks its addresses up again when that service has a new container', async () => {
+    const sources = host({ 'src/nginx.conf': 'one' })
+    const preset = new FakePreset()
+    const front: FakeService = {
+      name: 'front',
+      healthyAfter: 1,
+      preset: 'nginx',
+      dependsOn: [{ service: 'api', condition: 'service_healthy', required: true }],
+      sources: { '/app/nginx.conf': 'one' },
+      watch: [rule(sources)],
+    }
+    const engine = createFakeEngine({ name: 'demo', services: [{ name: 'api', healthyAfter: 1 }, front] })
+    const harness: Started = { ...startSession(engine, { sources, preset }), engine }
+    running.push(harness)
+    await harness.session.handle(up)
+    await vi.waitFor(() => expect(preset.attached).toBe(1))
+    await harness.session.handle({ type: 'restart', services: ['api'] })
+    await vi.waitFor(() => expect(preset.told).toContainEqual({ written: [], deleted: [] }))
+    expect(ofType(harness, 'reloaded')).toEqual([])
+  })
+})

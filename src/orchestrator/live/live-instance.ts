@@ -14,6 +14,8 @@ export class LiveInstance {
   attaching: AbortController | null = null
   /** The last word of its processes; null before the first. */
   result: TakeUpResult | null = null
+  /** It may hold the address of a container that has another one now: its processes are told to look again. */
+  refresh = false
   /** Its processes are being told right now. */
   taking = false
   /** Commands of `sync+exec` that have still to run in it. */

@@ -42,6 +42,10 @@ export function createLive(options: LiveOptions): Live {
   const inputHashes: HostHashes = new Map()
 
   const hear = (event: Event): void => {
+    if (event.type === 'instanceStarted') {
+      for (const other of services.values())
+        if (other.service.dependsOn.some(({ service }) => service === event.service)) other.refresh()
+    }
     const live = 'service' in event && event.service !== null ? services.get(event.service) : undefined
     if (live === undefined) return
     if (event.type === 'instanceStarted') live.instanceStarted(event.instance)

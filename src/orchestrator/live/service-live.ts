@@ -116,6 +116,13 @@ export class ServiceLive {
     this.recheck()
   }
 
+  /** A service that it needs has a new container, which may have another address. */
+  refresh(): void {
+    if (this.service.preset !== 'nginx') return
+    for (const live of this.instances.values()) live.refresh = live.reloader !== null
+    this.kick()
+  }
+
   act(action: Action, reason: string): void {
     if (this.acting.current === null) this.actingSince = this.options.clock.monotonic()
     this.acting.want(action, reason)

@@ -34,6 +34,12 @@ export function createTakeUp(owner: ServiceLive): TakeUp {
           await runCommand(owner, live, rule)
           return true
         }
+        if (live.refresh && !live.hasUntaken && live.reloader !== null) {
+          live.refresh = false
+          const result = await tellProcesses(owner, live, { written: [], deleted: [] })
+          if (result.type === 'failed') settle(owner, live, result)
+          return true
+        }
         if (!live.hasUntaken) continue
         if (owner.preset === null) {
           // Nobody has to be told: the rule asks for the bytes alone.
@@ -87,6 +93,7 @@ async function takeUp(owner: ServiceLive, live: LiveInstance): Promise<void> {
   const { store, clock } = owner.options
   const { reloader } = live
   const files = live.take()
+  live.refresh = false
   const begin = clock.monotonic()
   const about = { batch: owner.batch, service: owner.service.name, instance: live.instance.id }
   live.taking = true
