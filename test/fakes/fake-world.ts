@@ -20,12 +20,9 @@ export interface FakeService {
   readonly watch?: readonly WatchRule[]
   readonly binds?: readonly BindMount[]
   readonly preset?: string
-  readonly preset?: string
 }
 
 export interface FakeEngineOptions {
-  /** {@link Resolution.inputs}. */
-  readonly inputs?: readonly string[]
   readonly name: string
   readonly services: readonly FakeService[]
   /** Files that the project is read from. */
@@ -53,6 +50,8 @@ export interface World {
   readonly building: Set<string>
   readonly deliveryFaults: DevstackError[]
   readonly handlers: { open: OpenHandler; run: RunHandler }
+  /** Files that the project is read from. */
+  readonly inputs: readonly string[]
   lost: boolean
   count: number
 }

@@ -1,8 +1,9 @@
-import type { Engine } from '../../orchestrator/ports.js'
+import type { Engine, EngineEvent } from '../../orchestrator/ports.js'
 import { apply } from './apply.js'
 import { createCommand, findCompose } from './command.js'
 import { createContainerFiles } from './container-files.js'
 import { createDeliverer } from './deliver.js'
+import type { Deliverer } from './deliver.js'
 import { createDocker } from './docker.js'
 import { readEvents } from './events.js'
 import { watchContainers } from './event-stream.js'
@@ -54,7 +55,12 @@ export function createComposeEngine(options: ComposeEngineOptions): Engine {
     run: (instance, request, output, signal) => runToEnd(docker, instance, request, output, signal),
     manifest: (instance, signal) => readManifest(docker, resolved, instance, signal),
     exec: (request, signal) => execInService(context, request, signal),
-    events: (signal) => readEvents(docker, project, signal, watchContainers(docker, project, signal)),
+    events: (signal) =>
+      deletingAtStart(
+        deliverer,
+        readEvents(docker, project, signal, watchContainers(docker, project, signal)),
+        signal,
+      ),
     logs: (request, signal) => readLogs(docker, project, request, signal),
     usage,
   }
@@ -64,4 +70,20 @@ export function createComposeEngine(options: ComposeEngineOptions): Engine {
 function deliveryRoots(resolved: Resolved | null, service: string): readonly string[] {
   const rules = resolved?.resolution.project.services[service]?.watch ?? []
   return rules.flatMap(({ target }) => (target === null ? [] : [target]))
+}
+
+/** Also a container that the engine itself or somebody else started loses what was to be deleted in it. */
+async function* deletingAtStart(
+  deliverer: Deliverer,
+  events: AsyncIterable<EngineEvent>,
+  signal: AbortSignal,
+): AsyncGenerator<EngineEvent> {
+  for await (const event of events) {
+    if (event.type === 'started') {
+      const { id, service } = event.instance
+      // What fails waits on: the next delivery tries again and tells.
+      await deliverer.started(id, service, signal).catch(() => undefined)
+    }
+    yield event
+  }
 }
