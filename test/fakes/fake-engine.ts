@@ -32,7 +32,7 @@ import {
 } from './fake-world.js'
 import type { FakeEngineOptions, World } from './fake-world.js'
 
-export type { FakeProcess, OpenHandler, RunHandler } from './fake-inside.js'
+export type { OpenHandler, RunHandler } from './fake-inside.js'
 export type { FakeEngineOptions, FakeService } from './fake-world.js'
 
 /** The engine, and what a test may do to it behind devstack's back. */

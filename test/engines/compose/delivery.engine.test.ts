@@ -49,6 +49,17 @@ describe.skipIf(!there)('delivery', () => {
     expect((await engine.observe(signal())).instances[0]?.state).toBe('running')
   })
 
+  test('what waited to be deleted is gone also where somebody else starts the container', async () => {
+    const { deliver, apply, inside, engine, docker, containerOf } = await begin(SLEEPER)
+    await apply(stopping)
+    await deliver({ type: 'delete', target: '/etc/issue' })
+    for await (const event of engine.events(signal())) {
+      if (event.type === 'connected') await docker('start', await containerOf('app'))
+      if (event.type === 'started') break
+    }
+    await expect(inside('cat', '/etc/issue')).rejects.toThrow('No such file')
+  })
+
   test('nothing is delivered into a bind mount: it would write into the user’s own files', async () => {
     const { deliver, write, inside } = await begin(`${SLEEPER}volumes: ['./own:/own']`, {
       'own/file': 'mine',
