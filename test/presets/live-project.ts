@@ -76,7 +76,8 @@ export interface Attached {
 }
 
 export interface LiveProject {
-  attach(preset: string, service: string): Promise<Attached>
+  /** `mounted`: folders in the container that are said to be the user's own. */
+  attach(preset: string, service: string, mounted?: readonly string[]): Promise<Attached>
   dispose(): Promise<void>
 }
 
@@ -89,11 +90,13 @@ export async function startLive(services: readonly string[]): Promise<LiveProjec
   const reloaders: Reloader[] = []
   await drive.up(services)
   return {
-    async attach(preset, name) {
+    async attach(preset, name, mounted = []) {
       const { engine } = project
       const { instances } = await engine.observe(life.signal)
       const instance = instances.find(({ service }) => service === name) ?? missing(name)
-      const service = drive.project().services[name] ?? missing(name)
+      const found = drive.project().services[name] ?? missing(name)
+      const binds = [...found.binds, ...mounted.map((target) => ({ source: scratch, target }))]
+      const service = { ...found, binds }
       const live = livePreset(preset, { folder: support }) ?? missing(preset)
       if (preset !== 'flask') await engine.deliver(instance, await live.support(service), life.signal)
       const changes: TakeUpResult[] = []

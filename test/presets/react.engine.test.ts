@@ -116,6 +116,17 @@ describe.skipIf(!(await engineIsThere()))('Vite in its container', () => {
     expect(await web.save({ [CONFIG]: text })).toMatchObject({ type: 'taken', what: 'restart' })
   })
 
+  test("nothing is written into the user's own folder: what Vite does not name is unproven there", async () => {
+    web.reloader.close()
+    await expect.poll(() => web.inside('ls', '-a', '/app')).not.toContain('.devstack')
+    const mounted = await project.attach('react', 'web', ['/app'])
+    expect((await mounted.save({ [APP]: `${await web.read(APP)}\n// mounted` })).type).toBe('taken')
+    expect((await mounted.save({ '/app/test/other.ts': '// nobody imports it still' })).type).toBe('unproven')
+    expect(await web.inside('ls', '-a', '/app')).not.toContain('.devstack')
+    mounted.reloader.close()
+    web = await project.attach('react', 'web')
+  })
+
   test('packages that changed ask for a restart', async () => {
     expect((await web.save({ '/app/package.json': await web.read('/app/package.json') })).type).toBe(
       'restart',

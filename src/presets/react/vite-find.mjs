@@ -92,7 +92,7 @@ function owner(inode) {
 }
 
 /**
- * Folders that may be Vite's root, the likeliest first: where it was started, a folder among its arguments, `folders`.
+ * Folders that may be Vite's root, the likeliest first: with a page, then a folder among its arguments, where it was started, `folders`.
  * @param {number} pid
  * @param {readonly string[]} folders
  */
@@ -102,12 +102,9 @@ export function possibleRoots(pid, folders) {
   const named = words
     .filter((word) => word !== '' && !word.startsWith('-'))
     .map((word) => resolve(started, word))
-  const all = [
-    ...named.filter(isFolder),
-    started,
-    ...folders.filter((folder) => existsSync(`${folder}/index.html`)),
-  ]
-  return [...new Set(all)]
+  const all = [...named.filter(isFolder), started, ...folders]
+  const withPage = (folder) => existsSync(`${folder}/index.html`)
+  return [...new Set([...all.filter(withPage), ...all])]
 }
 
 function isFolder(path) {

@@ -44,6 +44,11 @@ export class Heard {
     return this.#messages.filter(({ at }) => at >= ms).map(({ message }) => message)
   }
 
+  /** Errors that are mended: they may have been heard only after the file was saved again. */
+  forgetErrors(mended) {
+    this.#messages = this.#messages.filter(({ message }) => message.type !== 'error' || !mended(message.err))
+  }
+
   errorSince(ms) {
     return this.since(ms).find(({ type }) => type === 'error')?.err
   }

@@ -9,7 +9,8 @@ import { join } from 'node:path'
 export const CANARY = '.devstack-proof.html'
 const TEXT = '<!doctype html><title>devstack asks Vite with this file whether it watches</title>\n'
 const PATIENCE_MS = 3000
-const TRIES = 2
+/** For a first look at folders of which one is the root. */
+const HASTE_MS = 500
 
 export class Pages {
   /** False where nothing may be written in Vite's root. */
@@ -27,27 +28,30 @@ export class Pages {
    * @param {readonly string[]} mounts folders that are the user's own: nothing is written there
    */
   async findRoot(folders, mounts) {
-    for (const folder of folders) {
-      if (mounts.some((mount) => folder === mount || folder.startsWith(`${mount}/`))) continue
-      this.#heard.root = folder
-      this.writable = await this.ask(CANARY, 0).catch(() => false)
-      if (this.writable) return
-      this.clean()
+    const own = folders.filter((folder) => !mounts.some((mount) => `${folder}/`.startsWith(`${mount}/`)))
+    for (const patience of [HASTE_MS, PATIENCE_MS]) {
+      for (const folder of own) {
+        this.#heard.root = folder
+        this.writable = await this.#askOnce(CANARY, patience).catch(() => false)
+        if (this.writable) return
+        this.clean()
+      }
     }
     this.#heard.root = folders[0] ?? this.#heard.root
   }
 
   /** Touches a page in the root and waits until Vite tells so. `behind`: how many changes it has to handle before. */
   async ask(name, behind) {
+    const patience = PATIENCE_MS + 2 * behind
+    return (await this.#askOnce(name, patience)) || (await this.#askOnce(name, patience))
+  }
+
+  async #askOnce(name, patience) {
     const path = join(this.#heard.root, name)
-    for (let attempt = 0; attempt < TRIES; attempt += 1) {
-      const asked = Date.now()
-      if (name === CANARY && !exists(path)) writeFileSync(path, TEXT)
-      touch(path)
-      const told = () => this.#heard.naming(path, asked) !== undefined
-      if (await this.#heard.until(told, PATIENCE_MS + 2 * behind)) return true
-    }
-    return false
+    const asked = Date.now()
+    if (name === CANARY && !exists(path)) writeFileSync(path, TEXT)
+    touch(path)
+    return this.#heard.until(() => this.#heard.naming(path, asked) !== undefined, patience)
   }
 
   clean() {

@@ -1,5 +1,5 @@
 /** Decides whether Vite took files up, by what it tells its pages. */
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { checkConfig } from './vite-config.mjs'
 import { placeOf } from './vite-error.mjs'
@@ -15,7 +15,7 @@ const DROPPED_MS = 2000
 const FOLDER_MS = 1100
 const RESTART_MS = 20_000
 /** No start of Vite is over in less. */
-const START_MS = 60
+const START_MS = 20
 /** More files than these are not looked for one by one. */
 const MOST_NAMED = 20
 /** The kernel keeps some 16,000 events for a watcher that is busy, several a file; it drops the rest and nobody is told. */
@@ -71,9 +71,7 @@ export class Proof {
     try {
       const paths = [...written, ...deleted]
       const again = this.#lookAt(paths)
-      const starts = paths.find(
-        (path) => this.#isInRoot(path) && (CONFIG.test(path) || ENVIRONMENT.test(path)),
-      )
+      const starts = paths.find((path) => this.#isReadAtStart(path))
       if (starts !== undefined) return await this.#proveRestart(starts)
       if (paths.length > MOST_TRUSTED) {
         return {
@@ -93,15 +91,25 @@ export class Proof {
     return path.startsWith(`${this.#heard.root}/`)
   }
 
+  /** The configuration may lie above the root; the environment lies in it. */
+  #isReadAtStart(path) {
+    const { root } = this.#heard
+    const above = `${root}/`.startsWith(`${dirname(path)}/`) || dirname(path) === '/'
+    return (CONFIG.test(path) && above) || (ENVIRONMENT.test(path) && dirname(path) === root)
+  }
+
   async #proveRestart(path) {
     const { root } = this.#heard
     const written = changedAt(path) ?? Date.now()
     const error = CONFIG.test(path) ? await checkConfig(root, path) : null
     if (error !== null) return { type: 'failed', error }
     const startedAfter = (ms) => this.#heard.restarts.some((at) => at >= ms)
-    // A start that was over this early read the file before it was written, and Vite begins no other one meanwhile.
-    const enough = () => startedAfter(written + START_MS)
-    if (!(await this.#heard.until(enough, RESTART_MS / 10)) && startedAfter(written) && this.#pages.writable)
+    // A start that was under way may have read the file before it was written, and Vite begins no other one meanwhile.
+    const underWay = written <= this.#last
+    const from = underWay && this.#pages.writable ? Date.now() : written
+    if (from !== written) touch(path)
+    const enough = () => startedAfter(from + START_MS)
+    if (!(await this.#heard.until(enough, RESTART_MS / 10)) && this.#pages.writable && startedAfter(from))
       touch(path)
     return (await this.#heard.until(enough, RESTART_MS))
       ? { type: 'taken', what: 'restart', detail: `Vite restarted for ${relative(root, path)}` }
@@ -120,7 +128,10 @@ export class Proof {
     // When a file was deleted nobody knows: what was heard just before may be of it.
     const before = Math.max(asked - NAMED_MS, this.#last)
     const times = new Map(written.map((path) => [path, changedAt(path) ?? asked]))
-    const oldest = Math.min(before, ...times.values())
+    const oldest = Math.min(
+      ...(deleted.length > 0 || written.length === 0 ? [before] : []),
+      ...times.values(),
+    )
     const met = (path) => this.#met(path, times.get(path) ?? before)
     if (!paths.some((path) => this.#isPublic(path))) {
       await this.#heard.until(() => paths.every((path) => met(path).length > 0), NAMED_MS)
@@ -204,7 +215,10 @@ export class Proof {
     const { urls, broken } = await walk(this.#vite, startsOf(messages, path, url), since)
     const found = urls.has(url) || this.#heard.naming(path, since) !== undefined
     if (found) this.#served.add(path)
-    if (broken === null) return { error: null, found }
+    if (broken === null) {
+      if (urls.has(url)) this.#heard.forgetErrors((error) => placeOf(error).file === path)
+      return { error: null, found }
+    }
     await this.#heard.until(() => this.#heard.errorSince(from) !== undefined, 500)
     const error = this.#heard.errorSince(from)
     const plain = {
