@@ -48,7 +48,7 @@ function stagesOf(dockerfile: string): readonly Stage[] {
 }
 
 /** Comments, continued lines and here-documents understood. */
-export function instructionsOf(dockerfile: string): readonly Instruction[] {
+function instructionsOf(dockerfile: string): readonly Instruction[] {
   const escape = /^(?:#[^\n]*\n)*?#\s*escape\s*=\s*(\S)/i.exec(dockerfile)?.[1] ?? '\\'
   const found: Instruction[] = []
   let text = ''
