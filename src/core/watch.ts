@@ -246,6 +246,17 @@ function fight(one: WatchRule, other: WatchRule): string | null {
   return null
 }
 
+/**
+ * Whether a file below a rule's folder is an editor's own, by its name, or git's: what `docker compose watch` leaves out, and
+ * Emacs's `#name#`. Such a file is neither watched nor delivered.
+ */
+export function isEditorFile(rulePath: string, path: string): boolean {
+  const inside = path.slice(rulePath.length)
+  return EDITOR_FILE.test(path.slice(path.lastIndexOf('/') + 1)) || inside.includes('/.git/')
+}
+
+const EDITOR_FILE = /^(?:\.git|\.#.*|#.*#|4913|.*~|.*\.sw[px]|.*___jb_(?:tmp|old|bak)___)$/s
+
 /** True for the folder itself and everything below it. */
 function within(folder: string, path: string): boolean {
   const start = folder.endsWith('/') ? folder : `${folder}/`

@@ -2,6 +2,7 @@ import { relative, resolve } from 'node:path'
 import dockerIgnore from '@balena/dockerignore'
 import type { Service, WatchRule } from '../../core/project.js'
 import { mountedBy, ruleFor } from '../../core/update.js'
+import { isEditorFile } from '../../core/watch.js'
 
 /** The rules of a service, as far as they say what reaches its containers by delivery. */
 export type WatchedService = Pick<Service, 'watch' | 'binds'>
@@ -39,6 +40,7 @@ function filterOf({ path: root, ignore, include }: WatchRule): (absolute: string
   return (absolute) => {
     const path = relative(root, absolute)
     if (path === '') return true
+    if (isEditorFile(root, absolute)) return false
     return (included === null || included(path)) && ignored?.(path) !== true
   }
 }

@@ -168,6 +168,11 @@ describe('files that are delivered', () => {
     ])
   })
 
+  test('an editor’s own files are neither watched nor delivered', () => {
+    const paths = ['src/a.py~', 'src/.a.py.swp', 'src/4913', 'src/.git/config', 'src/#a#', 'src/git/a']
+    expect(delivered([rule({})], paths)).toEqual(['src/git/a'])
+  })
+
   test('what a command has to take up is built, too', () => {
     const exec = { argv: ['pip', 'install'], user: null, workdir: null, env: {} }
     const file = { path: '/p/src/requirements.txt', target: '/app/requirements.txt' }
