@@ -38,12 +38,14 @@ class Channel:
             return False
         return True
 
-    def receive(self) -> Tuple[Optional[Message], List[int]]:
-        """The next message, or None at the end."""
+    def receive(self, wait: bool = True) -> Tuple[Optional[Message], List[int]]:
+        """The next message, or None at the end; without waiting, an empty one where there is none."""
         try:
             data, descriptors, _flags, _address = socket.recv_fds(
-                self.socket, LARGEST + 4096, MOST_DESCRIPTORS
+                self.socket, LARGEST + 4096, MOST_DESCRIPTORS, 0 if wait else socket.MSG_DONTWAIT
             )
+        except BlockingIOError:
+            return {}, []
         except OSError:
             return None, []
         if not data:

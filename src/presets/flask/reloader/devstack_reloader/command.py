@@ -4,15 +4,14 @@ import os
 import re
 import shlex
 import shutil
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List
 
-from . import gunicorn_config, uwsgi_config
-from .target import Address, Refusal, Target
+from . import gunicorn_config, python_servers, uwsgi_config
+from .target import Refusal, Target
 
 _PYTHON = re.compile(r"^python(\d(\.\d+)?)?$")
 # Of Python's own options, those that take a value.
 _WITH_VALUE = ("-W", "-X", "-c", "-m")
-_DOTENV = re.compile(r"^\s*(?:export\s+)?(FLASK_\w+)\s*=\s*(['\"]?)(.*?)\2\s*(?:#.*)?$")
 
 
 def parse(words: List[str], env: Dict[str, str], cwd: str) -> Target:
@@ -36,11 +35,11 @@ def _served_by(
 ) -> Target:
     """A server that is a Python program; `first` is what stands first in its module path."""
     if name == "flask":
-        target = _flask(arguments, env, cwd, python)
+        target = python_servers.flask(arguments, env, cwd, python)
     elif name == "gunicorn":
         target = gunicorn_config.parse(arguments, env, cwd, python)
     elif name in ("waitress-serve", "waitress"):
-        target = _waitress(arguments, cwd, python)
+        target = python_servers.waitress(arguments, cwd, python)
     else:
         raise Refusal(f"{name} is no server that is known here")
     target.python_flags = flags
@@ -193,135 +192,3 @@ def _python_module(
             target.callable = module if file == place + ".py" else f"{module}.__main__"
             return target
     raise Refusal(f"python -m {module}")
-
-
-def _flask(arguments: List[str], env: Dict[str, str], cwd: str, python: str) -> Target:
-    settings = {**_dotenv(cwd, python), **env}
-    rest = list(arguments)
-    app, debug, host, port, threaded, debugger = settings.get("FLASK_APP", ""), None, "", "", True, None
-    host, port = settings.get("FLASK_RUN_HOST", "127.0.0.1"), settings.get("FLASK_RUN_PORT", "5000")
-    command: Optional[str] = None
-    while rest:
-        word, value = _split_option(rest.pop(0))
-        if not word.startswith("-"):
-            if command or word != "run":
-                raise Refusal(f"flask {word}")
-            command = word
-        elif word in ("--debug", "--no-debug"):
-            debug = word == "--debug"
-        elif word in ("-A", "--app", "-h", "--host", "-p", "--port", "-e", "--env-file"):
-            value = value if value is not None else (rest.pop(0) if rest else "")
-            if word in ("-A", "--app"):
-                app = value
-            elif word in ("-h", "--host"):
-                host = value
-            elif word in ("-p", "--port"):
-                port = value
-            else:
-                raise Refusal(f"flask {word}")
-        elif word in ("--with-threads", "--without-threads"):
-            threaded = word == "--with-threads"
-        elif word in ("--debugger", "--no-debugger"):
-            debugger = word == "--debugger"
-        elif word in ("--extra-files", "--exclude-patterns"):
-            _ = value if value is not None else (rest.pop(0) if rest else "")
-        elif word not in ("--reload", "--no-reload", "--eager-loading", "--lazy-loading"):
-            raise Refusal(f"flask {word}")
-    if command != "run":
-        raise Refusal("flask without run")
-    if debug is None:
-        debug = settings.get("FLASK_DEBUG", "").lower() not in ("", "0", "false", "no")
-        debug = debug or settings.get("FLASK_ENV") == "development"
-    target = Target(
-        server="flask",
-        kind="flask",
-        app=app,
-        python=python,
-        argv=["flask", *arguments],
-        chdir=cwd,
-        addresses=[_http(host, port)],
-        threads=0 if threaded else 1,
-        access_log=True,
-        debugger=debug if debugger is None else debugger,
-    )
-    if debug:
-        # What code that shall run once asks for: whether it is in the process that a reloader started.
-        target.env = {"FLASK_DEBUG": "1", "WERKZEUG_RUN_MAIN": "true"}
-    return target
-
-
-def _split_option(word: str) -> Tuple[str, Optional[str]]:
-    if word.startswith("--"):
-        name, equals, value = word.partition("=")
-        return name, value if equals else None
-    if word.startswith("-") and len(word) > 2:
-        return word[:2], word[2:]
-    return word, None
-
-
-def _dotenv(cwd: str, python: str) -> Dict[str, str]:
-    """Flask's own variables from .flaskenv and .env, which it reads only where python-dotenv is installed."""
-    prefix = os.path.dirname(os.path.dirname(python))
-    libraries = os.path.join(prefix, "lib")
-    names = os.listdir(libraries) if os.path.isdir(libraries) else []
-    if not any(os.path.isdir(os.path.join(libraries, name, "site-packages", "dotenv")) for name in names):
-        return {}
-    found: Dict[str, str] = {}
-    for name in (".flaskenv", ".env"):
-        try:
-            with open(os.path.join(cwd, name), encoding="utf-8") as file:
-                matches = [_DOTENV.match(line) for line in file]
-        except OSError:
-            continue
-        found.update({match[1]: match[3] for match in matches if match})
-    return found
-
-
-def _http(host: str, port: str) -> Address:
-    if host.startswith("unix://"):
-        return Address("http", path=host[len("unix://") :])
-    if not port.isdigit():
-        raise Refusal(f"not a port: {port}")
-    return Address("http", host="127.0.0.1" if host == "localhost" else host, port=int(port))
-
-
-def _waitress(arguments: List[str], cwd: str, python: str) -> Target:
-    app, call, threads = "", False, 4
-    host, port, addresses = "0.0.0.0", "8080", []
-    rest = list(arguments)
-    while rest:
-        word, value = _split_option(rest.pop(0))
-        if not word.startswith("-"):
-            app = word
-            continue
-        if word == "--call":
-            call = True
-            continue
-        value = value if value is not None else (rest.pop(0) if rest else "")
-        if word == "--host":
-            host = value
-        elif word == "--port":
-            port = value
-        elif word == "--listen":
-            addresses += [uwsgi_config.address_of("http", one) for one in value.split()]
-        elif word == "--unix-socket":
-            addresses.append(Address("http", path=value, mode=0o600))
-        elif word == "--threads":
-            threads = int(value)
-        elif word not in ("--ident", "--backlog", "--connection-limit", "--channel-timeout"):
-            raise Refusal(f"waitress-serve {word}")
-    module, _, name = app.partition(":")
-    if not module:
-        raise Refusal("waitress-serve without an application")
-    return Target(
-        server="waitress",
-        kind="module",
-        app=module,
-        callable=(name or "application") + ("()" if call else ""),
-        python=python,
-        argv=["waitress-serve", *arguments],
-        chdir=cwd,
-        path=[cwd],
-        threads=threads,
-        addresses=addresses or [_http(host, port)],
-    )

@@ -128,7 +128,9 @@ class Control:
 
     def _read(self, client: Client) -> None:
         try:
-            data = client.connection.recv(65536)
+            data = client.connection.recv(65536, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
         except OSError:
             data = b""
         client.buffer += data

@@ -62,10 +62,12 @@ class Crew:
         self.loop.watch(nursery.channel, lambda: self._hear_nursery(nursery))
         return nursery
 
-    def new_member(self, nursery: Nursery, generation: int, scout: bool, spare: bool = False) -> Member:
+    def new_member(
+        self, nursery: Nursery, generation: int, scout: bool, spare: bool = False, failure: Any = None
+    ) -> Member:
         self._count += 1
         sockets = [(address.protocol, sock.fileno()) for address, sock in self.open.values()]
-        member = nursery.fork(self._count, generation, scout, self.folder, sockets, spare)
+        member = nursery.fork(self._count, generation, scout, self.folder, sockets, spare, failure)
         self.loop.watch(member.channel, lambda: self._hear_member(member))
         return member
 
@@ -104,18 +106,22 @@ class Crew:
         member.kill()
 
     def _hear_member(self, member: Member) -> None:
-        message, descriptors = member.channel.receive()
+        # Without waiting: an event may be of an older channel that had the same number.
+        message, descriptors = member.channel.receive(wait=False)
         if message is None:
             self.loop.forget(member.channel)
+        if not message:
             return
         self.on_member(member, message, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
 
     def _hear_nursery(self, nursery: Nursery) -> None:
-        message, _ = nursery.channel.receive()
+        message, _ = nursery.channel.receive(wait=False)
         if message is None:
             self._lose(nursery)
+        elif not message:
+            return
         elif message["is"] == "forked":
             member = nursery.members.get(message["worker"])
             if member:

@@ -61,7 +61,7 @@ class Desk:
             return
         if self._server.state == "starting" or self._server.nursery is None:
             return
-        if self._server.warming.nursery and not self._server.nursery.is_warm and self._server.state == "serving":
+        if self._server.upkeep.warming.nursery and not self._server.nursery.is_warm and self._server.state == "serving":
             return
         batch, self.waiting = self.waiting, None
         what, because = self._decide(batch)
@@ -91,7 +91,7 @@ class Desk:
         self._server.fork_first()
 
     def _decide(self, batch: Batch) -> Any:
-        what, because = decide.decide(batch.files, self._server.known)
+        what, because = decide.decide(batch.files, self._server.upkeep.known)
         if batch.forced:
             strength = [decide.NOTHING, decide.TEMPLATES, decide.APP, decide.DEPENDENCIES, decide.RESTART]
             what = max(what, batch.forced, key=strength.index)
@@ -104,7 +104,7 @@ class Desk:
 
     def _do(self, batch: Batch, what: str, because: str) -> None:
         if what == decide.RESTART:
-            batch.answer({"type": "restart", "reason": decide.reason(because, self._server.known)})
+            batch.answer({"type": "restart", "reason": decide.reason(because, self._server.upkeep.known)})
         elif what == decide.DEPENDENCIES:
             batch.forced = decide.DEPENDENCIES
             self._server.start_anew(batch)
@@ -132,12 +132,16 @@ class Desk:
         total = round((time.monotonic() - batch.began) * 1000, 2)
         pids = [one.pid for one in self._server.serving]
         ms = {"fork": 0, "import": 0, "switch": 0, "total": total}
-        batch.answer({"type": "reloaded", "what": what, "generation": self._server.generation, "workers": pids, "ms": ms})
+        batch.answer(
+            {"type": "reloaded", "what": what, "generation": self._server.generation, "workers": pids, "ms": ms}
+        )
         self.next()
 
     def _ask(self, what: str, more: Message, then: Callable[[List[Optional[Message]]], None]) -> None:
         """Asks all who serve, or still load for this generation; one that dies or is silent answers None."""
-        asked = [one for one in self._server.crew.members() if not one.stopped and one.generation == self._server.generation]
+        asked = [
+            one for one in self._server.crew.members() if not one.stopped and one.generation == self._server.generation
+        ]
         answers: List[Optional[Message]] = []
         self._turn += 1
 
@@ -157,4 +161,3 @@ class Desk:
         if self._questions.get(number) is take:
             del self._questions[number]
             take(None)
-

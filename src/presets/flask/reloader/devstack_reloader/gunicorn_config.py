@@ -186,7 +186,17 @@ def _from_file(path: str, python: str, cwd: str, env: Dict[str, str]) -> Dict[st
 
 
 # gunicorn's settings that change what is served and that nobody does here.
-_SETTINGS = {"certfile", "keyfile", "daemon", "user", "group", "paste", "worker_class", "proxy_protocol", "logger_class"}
+_SETTINGS = {
+    "certfile",
+    "keyfile",
+    "daemon",
+    "user",
+    "group",
+    "paste",
+    "worker_class",
+    "proxy_protocol",
+    "logger_class",
+}
 _SETTINGS |= {"statsd_host", "secure_scheme_headers", "logconfig", "logconfig_dict", "initgroups", "dogstatsd_tags"}
 
 

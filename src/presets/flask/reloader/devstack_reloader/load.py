@@ -2,7 +2,9 @@
 
 import ast
 import importlib
+import importlib.util
 import os
+import re
 import sys
 import types
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -20,6 +22,20 @@ def prepare(target: Target) -> None:
     for entry in reversed(target.path):
         if entry not in sys.path:
             sys.path.insert(0, entry)
+
+
+def installed_folder(app: str) -> str:
+    """The folder of the package that an application's name begins with, if it is no plain source folder."""
+    match = re.match(r"^(\w+)(?:[.:]\w|$)", app)
+    if not match:
+        return ""
+    try:
+        spec = importlib.util.find_spec(match[1])
+    except (ImportError, ValueError):
+        return ""
+    if spec is None or not spec.origin or not spec.submodule_search_locations or sources.is_app_file(spec.origin):
+        return ""
+    return os.path.dirname(spec.origin)
 
 
 def load(target: Target, serve: ServeFromScript) -> Optional[Any]:

@@ -77,13 +77,22 @@ class Nursery:
         return self.channel.send({"do": what, **more}, descriptors)
 
     def fork(
-        self, number: int, generation: int, scout: bool, folder: str, listeners: List[Tuple[str, int]], spare: bool
+        self,
+        number: int,
+        generation: int,
+        scout: bool,
+        folder: str,
+        listeners: List[Tuple[str, int]],
+        spare: bool = False,
+        failure: Any = None,
     ) -> Member:
+        """Only orders it: its number in the system is known when the zygote has answered."""
         ours, theirs = Channel.pair()
         order: Message = {
             "worker": number,
             "scout": scout,
             "spare": spare,
+            "failure": failure,
             "folder": folder,
             "protocols": [protocol for protocol, _ in listeners],
         }

@@ -45,7 +45,9 @@ def own_pages(areas: List[Tuple[int, int]]) -> List[str]:
             entries = array.array("Q")
             data = os.pread(descriptor, (end - begin) // _PAGE * 8, begin // _PAGE * 8)
             entries.frombytes(data[: len(data) // 8 * 8])
-            own = [at for at, bits in enumerate(entries) if bits & _PRESENT and bits & _EXCLUSIVE and not bits & _OF_FILE]
+            own = [
+                at for at, bits in enumerate(entries) if bits & _PRESENT and bits & _EXCLUSIVE and not bits & _OF_FILE
+            ]
             found += [f"{begin + first * _PAGE:x}:{count}" for first, count in _runs(own)]
     except OSError:
         return []

@@ -26,7 +26,9 @@ class Gate:
     that was taken before is counted. This is what lets a reload promise that no later request meets old code.
     """
 
-    def __init__(self, listeners: List[Listener], handle: Handle, hand_over: Callable[[socket.socket, int], bool]) -> None:
+    def __init__(
+        self, listeners: List[Listener], handle: Handle, hand_over: Callable[[socket.socket, int], bool]
+    ) -> None:
         self._listeners = listeners
         self._handle = handle
         self._hand_over = hand_over

@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import signal
 import sys
 from typing import List, Optional, Tuple
 
-from . import command, control, supervisor
+from . import command, control
+from .loop import Loop
+from .supervisor import Supervisor
 from .target import Refusal, Target
 
 
@@ -19,11 +22,34 @@ def main(arguments: List[str]) -> None:
         target = command.parse(words, dict(os.environ), os.getcwd())
         if options:
             _override(target, options[-1])
-        supervisor.run(target, folder)
+        _run(target, folder)
     except Refusal as refusal:
         _run_original(words, str(refusal), folder)
     except OSError as error:
         _run_original(words, f"{error.strerror or error}", folder)
+
+
+def _run(target: Target, folder: str) -> None:
+    """Never returns, but for a Refusal."""
+    loop = Loop()
+    supervisor = Supervisor(target, folder, loop)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, lambda _number, _frame: loop.after(0, supervisor.farewell.end))
+    signal.signal(
+        signal.SIGHUP, lambda _number, _frame: loop.after(0, lambda: supervisor.desk.want(None, {"what": "app"}))
+    )
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: loop.after(0, _reap))
+    supervisor.start()
+    loop.run()
+
+
+def _reap() -> None:
+    """As process 1 of a container, also those whose parents ended before them."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
 
 
 def _split(arguments: List[str]) -> Tuple[List[str], List[str]]:

@@ -59,7 +59,7 @@ class Target:
     notes: List[str] = field(default_factory=list)  # options that have no effect here
 
     def label(self) -> str:
-        return f"{self.app}:{self.callable}" if self.kind in ("module", "file") else self.app
+        return f"{self.app}:{self.callable}" if self.kind in ("module", "file") else self.app or "wsgi.py or app.py"
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

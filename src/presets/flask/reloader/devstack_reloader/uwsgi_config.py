@@ -6,82 +6,9 @@ import socket
 from typing import Callable, Dict, List, Set, Tuple
 
 from .target import Address, Refusal, Target
+from .uwsgi_options import ALIASES, NO_EFFECT, NOTED, PLUGINS, WITHOUT_VALUE
 
 Option = Tuple[str, str]
-
-# These change nothing that a developer would miss: supervision, limits and logs of production's processes.
-_NO_EFFECT = set(
-    """
-    add-header-date auto-procname auto-snapshot backtrace-depth buffer-size-warning catch-exceptions cheap cheaper
-    cheaper-algo cheaper-initial cheaper-overload cheaper-rss-limit-hard cheaper-rss-limit-soft cheaper-step die-on-term
-    disable-logging disable-sendfile disable-write-exception enable-threads evil-reload-on-as evil-reload-on-rss
-    exit-on-reload fs-brutal-reload fs-reload harakiri harakiri-verbose hook-as-user honour-stdin http-keepalive
-    http-timeout http-auto-chunked http-connect-timeout http-processes idle ignore-sigpipe ignore-write-errors lazy
-    lazy-apps limit-as listen-timeout locks log-4xx log-5xx log-big log-date log-format log-master log-maxsize
-    log-micros log-prefix log-reopen log-slow log-sendfile log-x-forwarded-for log-zero logdate logformat
-    log-master-bufsize logger-list master master-fifo max-fd max-requests max-requests-delta max-worker-lifetime
-    max-worker-lifetime-delta memory-report min-worker-lifetime need-app no-defer-accept no-orphans offload-threads
-    optimize post-buffering post-buffering-bufsize preload procname procname-append procname-prefix
-    procname-prefix-spaced pidfile pidfile2 py-auto-reload py-autoreload py-tracebacker python-auto-reload
-    python-autoreload quiet reaper reload-mercy reload-on-as reload-on-exception reload-on-rss safe-pidfile
-    safe-pidfile2 shutdown-sockets single-interpreter so-keepalive so-rcvbuf so-send-timeout so-sndbuf so-write-timeout
-    socket-timeout stats stats-http stats-server strict tcp-fast-open tcp-nodelay threads-stacksize thread-stacksize
-    threads-stack-size thunder-lock touch-chain-reload touch-reload touch-workers-reload vacuum vhost-host
-    worker-reload-mercy mule-reload-mercy socket-send-timeout socket-write-timeout http-buffer-size
-    http-socket-timeout manage-script-name ignore-script-name log-encoder log-req-encoder req-logger
-    disable-logging-on-start
-    """.split()
-)
-# Worth a word to whoever looks for what they served.
-_NOTED = {"stats", "stats-server", "stats-http", "harakiri"}
-_PLUGINS = re.compile(r"^(?:.*/)?(?:python\d*|http|logfile|router_\w+|corerouter|rsyslog)(?:_plugin\.so)?$")
-_ALIASES = {
-    "s": "socket",
-    "uwsgi-socket": "socket",
-    "w": "module",
-    "wsgi": "module",
-    "file": "wsgi-file",
-    "H": "home",
-    "virtualenv": "home",
-    "venv": "home",
-    "pyhome": "home",
-    "pp": "pythonpath",
-    "python-path": "pythonpath",
-    "p": "processes",
-    "workers": "processes",
-    "b": "buffer-size",
-    "l": "listen",
-    "C": "chmod-socket",
-    "chmod": "chmod-socket",
-    "chown": "chown-socket",
-    "M": "master",
-    "T": "enable-threads",
-    "i": "single-interpreter",
-    "L": "disable-logging",
-    "t": "harakiri",
-    "R": "max-requests",
-    "z": "socket-timeout",
-    "plugin": "plugins",
-    "need-plugin": "plugins",
-    "need-plugins": "plugins",
-    "h": "help",
-}
-_FLAGS_WITHOUT_VALUE = _NO_EFFECT - set(
-    """
-    cheaper cheaper-algo cheaper-initial cheaper-overload cheaper-rss-limit-hard cheaper-rss-limit-soft cheaper-step
-    evil-reload-on-as evil-reload-on-rss fs-brutal-reload fs-reload harakiri hook-as-user http-keepalive http-timeout
-    http-connect-timeout http-processes idle limit-as listen-timeout locks log-big log-format log-maxsize log-prefix
-    log-slow logformat log-master-bufsize master-fifo max-fd max-requests max-requests-delta max-worker-lifetime
-    max-worker-lifetime-delta min-worker-lifetime offload-threads optimize post-buffering post-buffering-bufsize
-    preload procname procname-append procname-prefix procname-prefix-spaced pidfile pidfile2 py-auto-reload
-    py-autoreload py-tracebacker python-auto-reload python-autoreload reload-mercy reload-on-as reload-on-exception
-    reload-on-rss safe-pidfile safe-pidfile2 so-rcvbuf so-send-timeout so-sndbuf so-write-timeout socket-timeout stats
-    stats-server threads-stacksize thread-stacksize threads-stack-size touch-chain-reload touch-reload
-    touch-workers-reload worker-reload-mercy mule-reload-mercy tcp-fast-open backtrace-depth socket-send-timeout
-    socket-write-timeout http-buffer-size http-socket-timeout log-encoder log-req-encoder req-logger
-    """.split()
-)
-_FLAGS_WITHOUT_VALUE |= {"enable-threads", "M", "T", "i", "L", "no-site", "py-call-osafterfork"}
 
 
 class Reader:
@@ -104,7 +31,7 @@ class Reader:
             name, equals, value = word.lstrip("-").partition("=")
             if not word.startswith("--") and len(name) > 1 and not equals:
                 name, value, equals = name[0], name[1:], "="
-            if not equals and _ALIASES.get(name, name) not in _FLAGS_WITHOUT_VALUE and name != "chmod-socket":
+            if not equals and ALIASES.get(name, name) not in WITHOUT_VALUE and name != "chmod-socket":
                 value = rest.pop(0) if rest and not rest[0].startswith("--") else ""
             elif not equals and name == "chmod-socket" and rest and rest[0].isdigit():
                 value = rest.pop(0)
@@ -121,7 +48,7 @@ class Reader:
             raise Refusal(f"uwsgi {word}: not an option that is known here")
 
     def _add(self, name: str, value: str) -> None:
-        name = _ALIASES.get(name, name)
+        name = ALIASES.get(name, name)
         if name in ("ini", "inherit", "include", "config"):
             self.ini(value)
         elif name in ("set", "set-ph", "set-placeholder"):
@@ -192,7 +119,7 @@ class Reader:
     def _earlier(self, name: str, text: str) -> str:
         # uWSGI takes any name for an option, so that files can have variables of their own.
         self.placeholders.add(name)
-        found = [value for key, value in self.options if key == _ALIASES.get(name, name)]
+        found = [value for key, value in self.options if key == ALIASES.get(name, name)]
         return found[-1] if found else text
 
 
@@ -265,7 +192,7 @@ class Settings:
             target.env[name] = text
         for value in self.many("plugins"):
             for plugin in value.split(","):
-                if not _PLUGINS.match(plugin.strip()):
+                if not PLUGINS.match(plugin.strip()):
                     raise Refusal(f"uwsgi's plugin {plugin.strip()}")
         self._look_at_the_rest(target)
         return target
@@ -317,9 +244,9 @@ class Settings:
                 continue
             if values[-1].lower() in ("false", "off", "no"):
                 continue
-            if name not in _NO_EFFECT and name not in self._placeholders and name != "no-site":
+            if name not in NO_EFFECT and name not in self._placeholders and name != "no-site":
                 raise Refusal(f"uwsgi's {name}")
-            if name in _NOTED:
+            if name in NOTED:
                 target.notes.append(f"{name} has no effect")
 
 

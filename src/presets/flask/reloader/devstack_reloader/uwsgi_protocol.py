@@ -214,5 +214,3 @@ def _body(connection: socket.socket, variables: Dict[str, str]) -> Body:
     if "chunked" in variables.get("HTTP_TRANSFER_ENCODING", "").lower():
         return ChunkedBody(connection)
     return Body(connection, 0)
-
-

@@ -24,6 +24,7 @@ class Worker:
         self.channel = channel
         self.folder: str = order["folder"]
         self.listeners = _listeners(order["protocols"], descriptors)
+        self.failure: Optional[Dict[str, Any]] = order["failure"]
         self.watch = warm.ImportWatch() if order["scout"] and warm.can_watch() else None
         self.inherited = set(sys.modules)
         self.memory = pages.mappings() if order["spare"] or not order["scout"] else []
@@ -40,6 +41,12 @@ class Worker:
         if self.watch:
             self.watch.__enter__()
         try:
+            if self.failure:
+                self._begin(failure.page(self.failure), {"is": "ready", "failure": True})
+            folder = self._installed_folder()
+            if folder:
+                sources.add_app_folder(folder)
+                self.channel.send({"is": "app folder", "folder": folder})
             app = load.load(self.target, self._serve_script)
             self._serve(app)
         except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt at import are failures too
@@ -47,12 +54,20 @@ class Worker:
         finally:
             os._exit(1)
 
+    def _installed_folder(self) -> str:
+        """The application's package, where it is installed among the third-party ones: its files are the app's too."""
+        if not self.watch or self.target.kind not in ("module", "flask"):
+            return ""
+        return load.installed_folder(self.target.app or os.environ.get("FLASK_APP", ""))
+
     def _serve_script(self, app: Any, options: Dict[str, Any]) -> None:
         """The script called `app.run()`: its options say where and how to serve."""
         if options.get("ssl_context"):
             self._refuse("app.run(ssl_context=...): HTTPS")
         host = str(options["host"])
-        address = {"path": host[len("unix://") :]} if host.startswith("unix://") else {"host": host, "port": options["port"]}
+        address = (
+            {"path": host[len("unix://") :]} if host.startswith("unix://") else {"host": host, "port": options["port"]}
+        )
         self.channel.send({"is": "bind", "address": {"protocol": "http", **address}})
         message, descriptors = self.channel.receive()
         if message is None:
@@ -87,9 +102,7 @@ class Worker:
         target = self.target
 
         def by_uwsgi(connection: socket.socket, _peer: Any, _listener: Listener) -> None:
-            uwsgi_protocol.serve(
-                connection, app, target.buffer_size, self.threads, target.processes, target.wsgi_env
-            )
+            uwsgi_protocol.serve(connection, app, target.buffer_size, self.threads, target.processes, target.wsgi_env)
 
         def by_http(connection: socket.socket, peer: Any, listener: Listener) -> None:
             name = listener.socket.getsockname()
@@ -176,12 +189,11 @@ class Worker:
             self.channel.send({"is": "about", "pages": part})
         modules = [name for name in warm.third_party() if self.watch or name not in self.inherited]
         culprits = sorted(self.watch.culprits) if self.watch else []
-        app = sources.app_modules()
         for part in in_parts(modules):
             self.channel.send({"is": "about", "modules": part})
-        for part in in_parts(sorted(set(app.values()))):
+        for part in in_parts(sorted(set(sources.app_modules().values()))):
             self.channel.send({"is": "about", "files": part})
-        self.channel.send({"is": "about", "culprits": culprits, "app_names": _top_names(app)[:200]})
+        self.channel.send({"is": "about", "culprits": culprits})
         self.channel.send({"is": "about", **templates.folders(), "last": True})
 
     def _hand_over(self, connection: socket.socket, index: int) -> bool:
@@ -211,10 +223,6 @@ def _listeners(protocols: List[str], descriptors: List[int]) -> List[Listener]:
     return [Listener(socket.socket(fileno=fd), protocol) for fd, protocol in zip(descriptors, protocols)]
 
 
-def _top_names(app: Dict[str, str]) -> List[str]:
-    return sorted({name.partition(".")[0] for name in app})
-
-
 def _with_debugger(app: Any, evalex: bool) -> Any:
     from werkzeug.debug import DebuggedApplication
 
@@ -234,5 +242,3 @@ def start(target: Target, channel: Channel, order: Dict[str, Any], descriptors: 
             os._exit(0)
         made.began = time.monotonic()
     made.run()
-
-
