@@ -361,6 +361,24 @@ describe('rules', () => {
 })
 
 describe('an instance that somebody else touched', () => {
+  it('gets what was installed in the one before it before it is live', async () => {
+    const sources = host({ 'src/req.txt': 'one' })
+    const exec = { argv: ['pip', 'install'], user: null, workdir: '/app', env: {} }
+    const rules = [rule(sources, { action: 'sync+exec', exec })]
+    const harness = await start(apiOf(rules, { sources: { '/app/req.txt': 'one' } }), { sources })
+    harness.engine.onRun(() => 0)
+    await live(harness)
+    sources.write('src/req.txt', 'two')
+    await vi.waitFor(() => expect(ofType(harness, 'commandRan')).toHaveLength(1))
+    await live(harness)
+    harness.engine.reconfigure('api')
+    await harness.session.handle(up)
+    await vi.waitFor(() => expect(ofType(harness, 'commandRan')).toHaveLength(2))
+    await live(harness)
+    const [first, second] = ofType(harness, 'commandRan').map(({ instance }) => instance)
+    expect(first).not.toBe(second)
+  })
+
   it('is brought level after it crashed and was started again', async () => {
     const sources = host({ 'src/a.py': 'old' })
     const harness = await start(apiOf([rule(sources)]), { sources })

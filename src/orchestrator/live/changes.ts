@@ -1,5 +1,5 @@
 import type { UpdateRule } from '../../core/events.js'
-import type { Service, WatchAction, WatchRule } from '../../core/project.js'
+import type { Service, WatchAction, WatchCommand, WatchRule } from '../../core/project.js'
 import { delivers, mountedBy, ruleFor, strongest, targetOf } from '../../core/update.js'
 import type { SourceFile, SourceScan } from '../ports.js'
 import type { InstanceCopy } from './instance-copy.js'
@@ -16,8 +16,8 @@ export interface Changes {
   readonly mounted: { readonly written: readonly string[]; readonly deleted: readonly string[] }
   readonly action: WatchAction
   readonly rules: readonly UpdateRule[]
-  /** Rules of `sync+exec` among them. */
-  readonly commands: readonly WatchRule[]
+  /** What their `sync+exec` rules run. */
+  readonly commands: readonly WatchCommand[]
   readonly savedAt: string | null
 }
 
@@ -78,7 +78,7 @@ function ruled(
     files,
     action,
     rules: told.toSorted((a, b) => Number(b.action === action) - Number(a.action === action)),
-    commands: rules.filter(({ exec }) => exec !== null),
+    commands: rules.flatMap(({ exec }) => exec ?? []),
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Instance, WatchRule } from '../../core/project.js'
+import type { Instance, WatchCommand } from '../../core/project.js'
 import type { DeliveredFiles, Reloader, TakeUpResult } from '../ports.js'
 import type { InstanceCopy } from './instance-copy.js'
 
@@ -18,8 +18,8 @@ export class LiveInstance {
   refresh = false
   /** Its processes are being told right now. */
   taking = false
-  /** Commands of `sync+exec` that have still to run in it. */
-  readonly due = new Set<WatchRule>()
+  /** Commands of `sync+exec` that have still to run in it, each once, whichever rules ask for it. */
+  readonly due = new Map<string, WatchCommand>()
   /** Deleted while it did not run, or while nobody had told yet that it does. */
   private readonly early = new Set<string>()
   private readonly written = new Set<string>()

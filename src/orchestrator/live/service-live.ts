@@ -300,7 +300,7 @@ export class ServiceLive {
   private async deliverTo(live: LiveInstance, found: Changes, signal: AbortSignal): Promise<void> {
     const { store, clock } = this.options
     const changes = live.copy.differences(found.present, found.gone)
-    for (const rule of found.commands) live.due.add(rule)
+    for (const command of found.commands) live.due.set(JSON.stringify(command), command)
     live.delivered(found.mounted, clock.now())
     if (changes.length === 0) return
     const begin = clock.monotonic()

@@ -1,5 +1,5 @@
 import { DevstackError } from '../../core/error.js'
-import type { WatchRule } from '../../core/project.js'
+import type { WatchCommand } from '../../core/project.js'
 import type { DeliveredFiles, TakeUpResult } from '../ports.js'
 import { hostPathOf } from './changes.js'
 import type { LiveInstance } from './live-instance.js'
@@ -28,10 +28,11 @@ export function createTakeUp(owner: ServiceLive): TakeUp {
     async next() {
       for (const live of owner.instances.values()) {
         if (!live.running) continue
-        const [rule] = live.due
-        if (rule !== undefined) {
-          live.due.delete(rule)
-          await runCommand(owner, live, rule)
+        const [due] = live.due
+        if (due !== undefined) {
+          const [key, command] = due
+          live.due.delete(key)
+          await runCommand(owner, live, command)
           return true
         }
         if (live.refresh && !live.hasUntaken && live.reloader !== null) {
@@ -147,32 +148,25 @@ function tellFailure(
   })
 }
 
-async function runCommand(owner: ServiceLive, live: LiveInstance, rule: WatchRule): Promise<void> {
-  const { exec } = rule
-  if (exec === null) return
-  const { exitCode, output } = await run(owner, live, exec.argv, exec)
+async function runCommand(owner: ServiceLive, live: LiveInstance, command: WatchCommand): Promise<void> {
+  const { argv } = command
+  const { exitCode, output } = await run(owner, live, argv, command)
   if (exitCode === 0) return
   // It is tried again with the next change of one of its files.
   const text = output.at(-1) ?? ''
   owner.fail(
     'exec',
-    `${exec.argv.join(' ')} ended with ${String(exitCode)}: ${text}`,
+    `${argv.join(' ')} ended with ${String(exitCode)}: ${text}`,
     'the next save',
     output,
   )
-}
-
-interface Where {
-  readonly user: string | null
-  readonly workdir: string | null
-  readonly env: Readonly<Record<string, string>>
 }
 
 async function run(
   owner: ServiceLive,
   live: LiveInstance,
   argv: readonly string[],
-  { user, workdir, env }: Where,
+  { user, workdir, env }: Omit<WatchCommand, 'argv'>,
 ): Promise<{ readonly exitCode: number; readonly output: readonly string[] }> {
   const { engine, clock, store } = owner.options
   const output: string[] = []
