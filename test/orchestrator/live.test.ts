@@ -16,11 +16,13 @@ function host(files: Readonly<Record<string, string>> = {}): FakeSources {
   return sources
 }
 
+const SOMEWHERE = { file: '/project/compose.yaml', line: 1, column: 1 }
+
 function rule(sources: FakeSources, change: Partial<WatchRule> & { readonly from?: string } = {}): WatchRule {
   const { from = 'src', ...rest } = change
   const path = sources.path(from)
   const usual = { action: 'sync', target: '/app', ignore: [], include: [], initialSync: false } as const
-  return { ...usual, path, exec: null, at: null, ...rest }
+  return { ...usual, path, exec: null, at: SOMEWHERE, ...rest }
 }
 
 const apiOf = (rules: readonly WatchRule[], rest: Partial<FakeService> = {}): FakeService => ({
@@ -357,6 +359,22 @@ describe('rules', () => {
     sources.write('src/req.txt', 'three')
     await live(harness)
     expect(ofType(harness, 'commandRan')).toHaveLength(2)
+  })
+})
+
+describe("a preset's installation", () => {
+  it('that fails in the container is done by a rebuild', async () => {
+    const sources = host({ 'src/req.txt': 'one' })
+    const exec = { argv: ['pip', 'install'], user: null, workdir: '/app', env: {} }
+    const rules = [rule(sources, { action: 'sync+exec', exec, at: null })]
+    const harness = await start(apiOf(rules, { sources: { '/app/req.txt': 'one' } }), { sources })
+    await live(harness)
+    const builds = (): number => harness.engine.log.filter((line) => line === 'build api').length
+    const before = builds()
+    harness.engine.onRun(() => 1)
+    sources.write('src/req.txt', 'two')
+    await vi.waitFor(() => expect(builds()).toBe(before + 1))
+    await live(harness)
   })
 })
 

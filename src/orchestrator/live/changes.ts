@@ -4,6 +4,13 @@ import { delivers, mountedBy, ruleFor, strongest, targetOf } from '../../core/up
 import type { SourceFile, SourceScan } from '../ports.js'
 import type { InstanceCopy } from './instance-copy.js'
 
+/** A command that has to run after a delivery. */
+export interface DueCommand {
+  readonly command: WatchCommand
+  /** A preset's installation that fails in the container may still work in a build; a user's own command waits for a save. */
+  readonly elseRebuild: boolean
+}
+
 /** What a look at the host found to be really another content than what is in the instances, or than it was. */
 export interface Changes {
   /** Absolute paths on the host. */
@@ -17,7 +24,7 @@ export interface Changes {
   readonly action: WatchAction
   readonly rules: readonly UpdateRule[]
   /** What their `sync+exec` rules run. */
-  readonly commands: readonly WatchCommand[]
+  readonly commands: readonly DueCommand[]
   readonly savedAt: string | null
 }
 
@@ -78,7 +85,9 @@ function ruled(
     files,
     action,
     rules: told.toSorted((a, b) => Number(b.action === action) - Number(a.action === action)),
-    commands: rules.flatMap(({ exec }) => exec ?? []),
+    commands: rules.flatMap(({ exec, at }) =>
+      exec === null ? [] : [{ command: exec, elseRebuild: at === null }],
+    ),
   }
 }
 

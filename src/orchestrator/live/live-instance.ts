@@ -1,4 +1,5 @@
-import type { Instance, WatchCommand } from '../../core/project.js'
+import type { Instance } from '../../core/project.js'
+import type { DueCommand } from './changes.js'
 import type { DeliveredFiles, Reloader, TakeUpResult } from '../ports.js'
 import type { InstanceCopy } from './instance-copy.js'
 
@@ -19,7 +20,7 @@ export class LiveInstance {
   /** Its processes are being told right now. */
   taking = false
   /** Commands of `sync+exec` that have still to run in it, each once, whichever rules ask for it. */
-  readonly due = new Map<string, WatchCommand>()
+  readonly due = new Map<string, DueCommand>()
   /** Deleted while it did not run, or while nobody had told yet that it does. */
   private readonly early = new Set<string>()
   private readonly written = new Set<string>()

@@ -300,7 +300,7 @@ export class ServiceLive {
   private async deliverTo(live: LiveInstance, found: Changes, signal: AbortSignal): Promise<void> {
     const { store, clock } = this.options
     const changes = live.copy.differences(found.present, found.gone)
-    for (const command of found.commands) live.due.set(JSON.stringify(command), command)
+    for (const due of found.commands) live.due.set(JSON.stringify(due.command), due)
     live.delivered(found.mounted, clock.now())
     if (changes.length === 0) return
     const begin = clock.monotonic()
@@ -333,6 +333,7 @@ export class ServiceLive {
     if (repair) this.act('rebuild', `a delivery failed: ${error.why ?? error.message}`)
   }
 
+  /** The last update did not get through. */
   fail(step: 'deliver' | 'exec', message: string, waitsFor: string, output: readonly string[] = []): void {
     this.failure = `${waitsFor} (${message})`
     const { name: service } = this.service

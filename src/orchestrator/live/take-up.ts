@@ -1,7 +1,7 @@
 import { DevstackError } from '../../core/error.js'
 import type { WatchCommand } from '../../core/project.js'
 import type { DeliveredFiles, TakeUpResult } from '../ports.js'
-import { hostPathOf } from './changes.js'
+import { hostPathOf, type DueCommand } from './changes.js'
 import type { LiveInstance } from './live-instance.js'
 import type { ServiceLive } from './service-live.js'
 
@@ -148,18 +148,15 @@ function tellFailure(
   })
 }
 
-async function runCommand(owner: ServiceLive, live: LiveInstance, command: WatchCommand): Promise<void> {
-  const { argv } = command
-  const { exitCode, output } = await run(owner, live, argv, command)
+async function runCommand(owner: ServiceLive, live: LiveInstance, due: DueCommand): Promise<void> {
+  const { argv } = due.command
+  const { exitCode, output } = await run(owner, live, argv, due.command)
   if (exitCode === 0) return
+  const rebuild = due.elseRebuild && owner.service.build !== null
+  const text = `${argv.join(' ')} ended with ${String(exitCode)}: ${output.at(-1) ?? ''}`
   // It is tried again with the next change of one of its files.
-  const text = output.at(-1) ?? ''
-  owner.fail(
-    'exec',
-    `${argv.join(' ')} ended with ${String(exitCode)}: ${text}`,
-    'the next save',
-    output,
-  )
+  owner.fail('exec', text, rebuild ? 'a rebuild' : 'the next save', output)
+  if (rebuild) owner.act('rebuild', text)
 }
 
 async function run(
