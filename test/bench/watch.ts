@@ -4,12 +4,12 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import type { Sources } from '../../src/orchestrator/ports.ts'
+import type { Sources } from '../../src/orchestrator/ports.js'
 import { figure, report, root, type Figure } from './support.ts'
 
 type Side = 'none' | 'devstack' | 'chokidar'
 
-const ROUNDS = 10
+const ROUNDS = 30
 const SAVES = 40
 const TICKS_A_SECOND = 100
 
