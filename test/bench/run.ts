@@ -3,8 +3,9 @@ import { live } from './live/live.ts'
 import { nothing } from './nothing.ts'
 import { rest } from './rest.ts'
 import { startup } from './startup.ts'
+import { watch } from './watch.ts'
 
-const all: Readonly<Record<string, () => Promise<void>>> = { startup, nothing, cold, rest, ...live }
+const all: Readonly<Record<string, () => Promise<void>>> = { startup, nothing, cold, rest, watch, ...live }
 const groups: Readonly<Record<string, readonly string[]>> = { live: Object.keys(live) }
 const wanted = process.argv.slice(2).flatMap((name) => groups[name] ?? [name])
 for (const name of wanted.length === 0 ? Object.keys(all) : wanted) {

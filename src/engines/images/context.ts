@@ -45,7 +45,7 @@ interface Ignores {
 async function readIgnore(folder: string, dockerfile: string | null): Promise<Ignores> {
   const own = dockerfile === null ? null : await readText(`${dockerfile}.dockerignore`)
   const text = own ?? (await readText(join(folder, '.dockerignore'))) ?? ''
-  const filter = dockerIgnore.default().add(text)
+  const filter = dockerIgnore.default({ ignorecase: false }).add(text)
   return { ignored: (path) => filter.ignores(path), hasExceptions: /^\s*!/m.test(text) }
 }
 
@@ -83,7 +83,7 @@ async function listContext(
 async function hashEntry(path: string, link: boolean, signal: AbortSignal): Promise<string | null> {
   const hash = createHash('sha256')
   try {
-    if (link) hash.update(`link\0${await readlink(path)}`)
+    if (link) hash.update(`link:${await readlink(path)}`)
     else await hashFile(path, hash, signal)
     return hash.digest('hex')
   } catch (error) {

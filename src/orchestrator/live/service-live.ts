@@ -1,11 +1,11 @@
 import { DevstackError } from '../../core/error.js'
 import type { Instance, Service, WatchRule } from '../../core/project.js'
-import { delivers, ruleFor, targetOf } from '../../core/update.js'
+import { delivers } from '../../core/update.js'
 import type { Approvals } from '../approvals.js'
 import type { Clock, DeliveryRecord, Engine, FileChange, LivePreset, Sources, SourceScan } from '../ports.js'
 import type { Store } from '../store.js'
 import { createActing, type Act, type Acting, type Action } from './acting.js'
-import { findChanges, type Changes, type HostHashes } from './changes.js'
+import { findChanges, isWithin, type Changes, type HostHashes } from './changes.js'
 import { freshnessOf } from './freshness.js'
 import { readCopy } from './instance-copy.js'
 import { LiveInstance } from './live-instance.js'
@@ -227,7 +227,7 @@ export class ServiceLive {
       await this.support(instance, signal)
       const scan = await sources.scan(this.service, null, signal)
       this.warn(scan)
-      const whole = { ...scan, gone: this.missing(live, scan) }
+      const whole = { ...scan, gone: await this.missing(live, scan, signal) }
       const known = this.hashes.size > 0
       const changes = findChanges(this.service, whole, [live.copy], this.hashes)
       // The first look at files that are not delivered is no change: it is what later ones are compared with.
@@ -237,15 +237,14 @@ export class ServiceLive {
     })
   }
 
-  /** Host paths of what the instance holds and the host has no more. */
-  private missing(live: LiveInstance, scan: SourceScan): readonly string[] {
+  /** Host paths of what the instance holds and the host has no more. What is there and ignored or unreadable is none of them. */
+  private async missing(live: LiveInstance, scan: SourceScan, signal: AbortSignal): Promise<readonly string[]> {
     const there = new Set(scan.files.map(({ target }) => target))
-    for (const { path } of scan.refused) {
-      const rule = ruleFor(this.service, path)
-      there.add(rule === null ? null : targetOf(rule, path))
-    }
-    const gone = [...live.copy.held.keys()].filter((target) => !there.has(target))
-    return gone.flatMap((target) => this.service.watch.flatMap((rule) => hostPath(rule, target) ?? []))
+    const paths = [...live.copy.held.keys()]
+      .filter((target) => !there.has(target))
+      .flatMap((target) => this.service.watch.flatMap((rule) => hostPath(rule, target) ?? []))
+      .filter((path) => !scan.refused.some((refused) => isWithin(refused.path, path)))
+    return paths.length === 0 ? [] : (await this.options.sources.scan(this.service, paths, signal)).gone
   }
 
   private async update(): Promise<void> {
