@@ -17,6 +17,8 @@ export interface PackOptions {
   /** The folder that the archive will be unpacked in. */
   readonly base: string
   readonly owner: Owner
+  /** Sources that may be links: what a rule names itself is what its user means. */
+  readonly named: ReadonlySet<string>
   /** The modification time that a target gets, in milliseconds, from the one its source has; null: a link or a folder. */
   readonly timeOf: (target: string, sourceMs: number | null) => number
   readonly signal: AbortSignal
@@ -107,7 +109,7 @@ async function* packFile(
   options: PackOptions,
   result: Result,
 ): AsyncGenerator<Buffer> {
-  const opened = open(entry.source)
+  const opened = open(entry.source, options.named.has(entry.source))
   if ('cause' in opened) {
     result.failed.push({ target: entry.target, cause: opened.cause })
     return
@@ -138,11 +140,11 @@ async function* packFile(
 
 type Opened = { readonly file: number; readonly stats: Stats } | { readonly cause: string }
 
-/** Without following a link, and without waiting for the other end of a pipe. */
-function open(path: string): Opened {
+/** Without waiting for the other end of a pipe. */
+function open(path: string, follow: boolean): Opened {
   try {
     const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
-    const file = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    const file = openSync(path, O_RDONLY | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW))
     const stats = fstatSync(file)
     if (stats.isFile()) return { file, stats }
     closeSync(file)

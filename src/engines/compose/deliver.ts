@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import { DevstackError } from '../../core/error.js'
-import type { Instance } from '../../core/project.js'
+import type { Instance, WatchRule } from '../../core/project.js'
 import type { Delivery, FileChange } from '../../orchestrator/ports.js'
 import { orderChanges } from './change-order.js'
 import type { Write } from './change-order.js'
@@ -19,16 +19,19 @@ import { uploadWrites } from './upload.js'
 
 /** Writes and deletes files in containers. */
 export interface Deliverer {
-  /** @param roots targets of the service's rules: nothing that belongs below one of them is written outside of it */
+  /** @param rules the service's: nothing that belongs below a target is written outside of it */
   deliver(
     instance: Instance,
     changes: readonly FileChange[],
-    roots: readonly string[],
+    rules: readonly DeliveryRule[],
     signal: AbortSignal,
   ): Promise<Delivery>
   /** To be called right after a container started: what was to be deleted in it is deleted now. */
   started(id: string, service: string, signal: AbortSignal): Promise<void>
 }
+
+/** As much of a rule as delivery needs to know. */
+export type DeliveryRule = Pick<WatchRule, 'path' | 'target'>
 
 export interface DeliveryTools {
   readonly docker: Docker
@@ -52,13 +55,13 @@ export interface Known {
 export function createDeliverer(tools: DeliveryTools): Deliverer {
   const known = new Map<string, Known>()
   return {
-    async deliver(instance, changes, roots, signal) {
+    async deliver(instance, changes, rules, signal) {
       const { deletes, writes } = orderChanges(changes)
       if (deletes.length + writes.length === 0) return NOTHING
       try {
         const facts = known.get(instance.id) ?? (await learn(tools.docker, instance, signal))
         known.set(instance.id, facts)
-        return await deliverTo({ tools, facts, instance, roots, signal }, deletes, writes)
+        return await deliverTo({ tools, facts, instance, rules, signal }, deletes, writes)
       } catch (error) {
         signal.throwIfAborted()
         // Folders may be gone, too: the next delivery looks again.
@@ -82,7 +85,7 @@ export interface DeliveryTask {
   readonly tools: DeliveryTools
   readonly facts: Known
   readonly instance: Instance
-  readonly roots: readonly string[]
+  readonly rules: readonly DeliveryRule[]
   readonly signal: AbortSignal
 }
 
@@ -100,7 +103,10 @@ async function deliverTo(
       files: tools.files,
       id: instance.id,
       running: instance.state === 'running',
-      bounds: { roots: task.roots, binds: facts.binds },
+      bounds: {
+        roots: task.rules.flatMap(({ target }) => target ?? []),
+        binds: facts.binds,
+      },
       there: facts.there,
       signal,
     },

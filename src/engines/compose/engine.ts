@@ -1,3 +1,4 @@
+import type { WatchRule } from '../../core/project.js'
 import type { Engine, EngineEvent } from '../../orchestrator/ports.js'
 import { apply } from './apply.js'
 import { createCommand, findCompose } from './command.js'
@@ -50,7 +51,7 @@ export function createComposeEngine(options: ComposeEngineOptions): Engine {
     observe: (signal) => observe(context, signal),
     apply: (operation, run) => apply(context, resolved, operation, run),
     deliver: (instance, changes, signal) =>
-      deliverer.deliver(instance, changes, deliveryRoots(resolved, instance.service), signal),
+      deliverer.deliver(instance, changes, rulesOf(resolved, instance.service), signal),
     open: (instance, request, signal) => openInside(docker, instance, request, signal),
     run: (instance, request, output, signal) => runToEnd(docker, instance, request, output, signal),
     manifest: (instance, signal) => readManifest(docker, resolved, instance, signal),
@@ -66,10 +67,8 @@ export function createComposeEngine(options: ComposeEngineOptions): Engine {
   }
 }
 
-/** Where the service's rules deliver to. */
-function deliveryRoots(resolved: Resolved | null, service: string): readonly string[] {
-  const rules = resolved?.resolution.project.services[service]?.watch ?? []
-  return rules.flatMap(({ target }) => (target === null ? [] : [target]))
+function rulesOf(resolved: Resolved | null, service: string): readonly WatchRule[] {
+  return resolved?.resolution.project.services[service]?.watch ?? []
 }
 
 /** Also a container that the engine itself or somebody else started loses what was to be deleted in it. */

@@ -139,13 +139,14 @@ function foldersWithin(root: string, paths: readonly string[]): readonly string[
 }
 
 async function put(
-  { tools, facts, instance, signal }: DeliveryTask,
+  { tools, facts, instance, rules, signal }: DeliveryTask,
   base: string,
   missing: readonly string[],
   writes: readonly Write[],
 ): Promise<PackedFiles> {
   const folders = neededFolders(missing, writes).filter((folder) => folder !== base && within(base, folder))
   const entries: readonly Entry[] = [...folders.map((path): Entry => ({ type: 'folder', path })), ...writes]
+  const named = new Set(rules.map(({ path }) => path))
   const times = new Map<string, number>()
   // The same time again where it has to be sent again.
   const timeOf = (target: string, sourceMs: number | null): number => {
@@ -155,7 +156,7 @@ async function put(
   }
   let packed: PackedFiles | null = null
   const make = async (): Promise<AsyncIterable<Buffer>> => {
-    packed = await packFiles(entries, { base, owner: facts.owner, timeOf, signal })
+    packed = await packFiles(entries, { base, owner: facts.owner, named, timeOf, signal })
     return packed.chunks
   }
   await tools.files.put(instance.id, base, make, signal)

@@ -124,6 +124,7 @@ describe('an archive', () => {
   const options: PackOptions = {
     base: '/',
     owner: { uid: 1234, gid: 2345 },
+    named: new Set(),
     timeOf: (_target, sourceMs) => sourceMs ?? 1_700_000_000_000,
     signal: new AbortController().signal,
   }
@@ -243,6 +244,13 @@ describe('an archive', () => {
       { target: '/device', cause: 'it is no plain file' },
     ])
     expect((await read(tar)).map(({ text }) => text)).toEqual(['text'])
+  })
+
+  test('a link that a rule names itself is read through', async () => {
+    await writeFile(join(folder, 'a'), 'text')
+    await symlink('a', join(folder, 'link'))
+    const { result } = await pack([write('link', '/conf')], { named: new Set([join(folder, 'link')]) })
+    expect(result).toEqual({ bytes: 4, written: { '/conf': sha256('text') }, failed: [] })
   })
 
   test.each([
