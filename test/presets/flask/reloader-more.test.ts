@@ -54,10 +54,10 @@ describe('what else a change can ask for', () => {
     )
     const control = await served.settled()
     expect((await http(served.port)).body).toBe('dep 1')
-    let asking = true
+    const ended = new AbortController()
     const bad: unknown[] = []
     const asker = (async () => {
-      while (asking)
+      while (!ended.signal.aborted)
         await http(served.port).then(
           ({ status }) => status === 200 || bad.push(status),
           (error) => bad.push(error),
@@ -72,7 +72,7 @@ describe('what else a change can ask for', () => {
       type: 'reloaded',
       what: 'dependencies',
     })
-    asking = false
+    ended.abort()
     await asker
     expect(bad).toEqual([])
   })

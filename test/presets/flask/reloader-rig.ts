@@ -30,6 +30,7 @@ export interface Said {
   readonly threads?: number
   readonly addresses?: readonly string[]
   readonly warm?: number
+  readonly loading?: boolean
   readonly debugger?: { readonly pid: number; readonly by: string } | null
   readonly ms?: { readonly total: number }
   readonly message?: string
@@ -127,7 +128,7 @@ export class Served implements AsyncDisposable {
     while (!this.output.join('').includes('kept warm')) await pause()
     for (;;) {
       const status = await control.ask({ type: 'status' })
-      if ((status.warm ?? 0) > 0 && status.state === 'serving') return control
+      if ((status.warm ?? 0) > 0 && status.state === 'serving' && status.loading === false) return control
       await pause()
     }
   }
@@ -187,6 +188,11 @@ export class Control {
     const words = ['-B', '-S', '-E', join(RELOADER, 'ctl.py'), '--wait', '30']
     const env = { ...process.env, DEVSTACK_CONTROL_FOLDER: folder }
     return new Control(spawn('python3', words, { env, stdio: ['pipe', 'pipe', 'inherit'] }))
+  }
+
+  /** By a command that leads to ctl.py. */
+  static on(program: string, words: readonly string[]): Control {
+    return new Control(spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'] }))
   }
 
   ask(message: Readonly<Record<string, unknown>>): Promise<Said> {

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import time
 from typing import Any, Callable, Dict, List, Tuple
@@ -49,6 +50,13 @@ class Crew:
             sock.close()
             listeners.remove(address)
         self.open = {}
+
+    def close_but(self, key: str) -> None:
+        """A script listens in another place now; shut down, since other processes may still hold the old socket."""
+        for other in [one for one in self.open if one != key]:
+            _, sock = self.open.pop(other)
+            sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
 
     def addresses(self) -> List[str]:
         return [address.label() for address, _ in self.open.values()]
@@ -183,8 +191,6 @@ class Crew:
 
 
 def _peek(member: Member) -> bool:
-    import socket
-
     try:
         return bool(member.channel.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
     except OSError:

@@ -36,7 +36,7 @@ class Farewell:
             self._exit()
         self._server.ending = True
         for member in self._server.crew.members():
-            member.send("stop")
+            member.send("stop", final=True)
         self._exit_when_empty(time.monotonic() + LAST_WORDS)
 
     def _exit_when_empty(self, deadline: float) -> None:

@@ -30,6 +30,7 @@ class Member:
         self.unwanted = False  # to be ended as soon as its number is known
         self.held = ""  # the debugger that holds the terminal
         self.threads = 1
+        self.address = ""  # where its script wants to listen
 
     def send(self, what: str, descriptors: Optional[List[int]] = None, **more: Any) -> bool:
         return self.channel.send({"do": what, **more}, descriptors)

@@ -35,6 +35,7 @@ class Gate:
         self._changed = threading.Condition()
         self._open = False
         self._stopped = False
+        self._final = False
         self._busy = 0
         self._threads = False
         self._wake, self._waker = os.pipe()
@@ -44,8 +45,10 @@ class Gate:
             self._open = not self._stopped
             self._changed.notify_all()
 
-    def stop(self) -> None:
+    def stop(self, final: bool = False) -> None:
+        """`final`: nobody comes after, so what was asked is answered here."""
         with self._changed:
+            self._final = final
             self._open = False
             self._stopped = True
             self._changed.notify_all()
@@ -117,15 +120,19 @@ class Gate:
                 self._changed.notify_all()
 
     def _wait_for_request(self, connection: socket.socket, listener: Listener) -> bool:
-        """False when it was stopped before anything was asked: then newer code shall answer."""
+        """False when it was stopped before the request was begun: then newer code shall answer.
+
+        Also when the request came just now: of what was asked after a reload's answer, nothing may be begun here.
+        """
         poller = select.poll()
         poller.register(connection, select.POLLIN)
-        if poller.poll(0):
-            return True
         poller.register(self._wake, select.POLLIN)
-        ready = [descriptor for descriptor, _event in poller.poll()]
-        if connection.fileno() in ready:
-            return True
+        asked = connection.fileno() in [descriptor for descriptor, _event in poller.poll()]
+        with self._changed:
+            if not self._stopped:
+                return True
+        if self._final:
+            return asked
         return not self._hand_over(connection, self._listeners.index(listener))
 
 

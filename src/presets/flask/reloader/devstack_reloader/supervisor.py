@@ -7,8 +7,9 @@ start -> first load -> serving <----------------------+
   (one worker serves the reason; the next reload loads again)
 """
 
+import os
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from . import failure
 from .channel import Message
@@ -51,6 +52,7 @@ class Supervisor:
         self.load: Optional[Load] = None
         self.exclusive = False
         self.ending = False
+        self._untaken: List[Tuple[int, int]] = []
 
     def start(self) -> None:
         for address in self.target.addresses:
@@ -113,12 +115,18 @@ class Supervisor:
             return
         assert load.first
         load.first.send("go")
+        for descriptor, index in self._untaken:
+            load.first.send("take", [descriptor], index=index)
+            os.close(descriptor)
+        self._untaken = []
         self.load = None
         self.serving = [load.first]
         if load.failure:
             self.decided("failed", load.failure)
             self.desk.next()
             return
+        if load.first.address:
+            self.crew.close_but(load.first.address)
         self.generation = load.generation
         self.losses.recovered()
         pids, asked = [load.first.pid], bool(load.batch.askers)
@@ -246,22 +254,22 @@ class Supervisor:
 
     def _bind(self, member: Member, message: Message) -> None:
         address = Address(**message["address"])
-        before = set(self.crew.open)
         try:
             descriptor = self.crew.listen(address)
         except OSError as error:
             member.send("cannot listen", error=f"{address.label()}: {error.strerror or error}")
             return
+        member.address = address.key()
         member.send("listen", [descriptor])
-        for key in before - {address.key()}:
-            # The script moved; the old workers have descriptors of their own until they end.
-            self.crew.open.pop(key)[1].close()
 
     def _hand_over(self, message: Message, descriptors: List[int]) -> None:
         load = self.load
         taker = load.first if load and load.ready else next((one for one in self.serving if not one.stopped), None)
         if taker:
             taker.send("take", descriptors, index=message["index"])
+        else:
+            # The old had to leave before the new could load; whoever asked waits for these.
+            self._untaken += [(os.dup(descriptor), message["index"]) for descriptor in descriptors]
 
     def _hear_nursery(self, nursery: Nursery, message: Message) -> None:
         load = self.load
@@ -284,6 +292,7 @@ class Supervisor:
             "threads": self.serving[0].threads if self.serving else self.target.threads,
             "addresses": self.crew.addresses(),
             "warm": self.nursery.warm_count if self.nursery else 0,
+            "loading": self.load is not None,
             "error": self.error,
             "debugger": {"pid": held.pid, "by": held.held} if held else None,
             "notes": self.target.notes,

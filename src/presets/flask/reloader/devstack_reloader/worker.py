@@ -74,6 +74,8 @@ class Worker:
             os._exit(0)
         if message["do"] != "listen":
             raise OSError(message["error"])
+        for listener in self.listeners:
+            listener.socket.close()
         self.listeners = _listeners(["http"], descriptors)
         # Werkzeug's own server takes one connection at a time unless it is asked for more.
         self.threads = int(options.get("threads", 0 if options.get("threaded") else 1))
@@ -168,7 +170,7 @@ class Worker:
         if what == "go":
             self.gate.go()
         elif what == "stop":
-            self.gate.stop()
+            self.gate.stop(bool(message.get("final")))
             self.channel.send({"is": "stopped"})
             threading.Thread(target=self._end_when_idle, daemon=True).start()
         elif what == "take":
