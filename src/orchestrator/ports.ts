@@ -208,7 +208,10 @@ export interface SourceFile {
 /** What the host has. */
 export interface SourceScan {
   readonly files: readonly SourceFile[]
-  /** Of the paths that were asked for: those that a rule covers and that are not there. */
+  /**
+   * Of the paths that were asked for: those that a rule covers and where no file is. Where a folder is, what is below it
+   * stands among `files`, and anything else below it is gone.
+   */
   readonly gone: readonly string[]
   /** What is there and cannot be delivered: a link out of the root, a device, an unreadable file, with the reason. */
   readonly refused: readonly { readonly path: string; readonly reason: string }[]
@@ -231,7 +234,7 @@ export interface Sources {
 /** What was delivered to each instance, kept across sessions: target -> sha256; null: deleted; '': under way, content not known. */
 export interface DeliveryRecord {
   read(instance: string): Promise<Readonly<Record<string, string | null>>>
-  /** On disk when it resolves. */
+  /** It outlives this process when it resolves, though not a power failure. */
   add(instance: string, entries: Readonly<Record<string, string | null>>): Promise<void>
   /** Forgets every instance but these. */
   keep(instances: readonly string[]): Promise<void>

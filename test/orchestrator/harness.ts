@@ -51,6 +51,11 @@ export class FakeSources implements Sources {
     this.noticed(this.path(name), tell)
   }
 
+  /** Takes an empty folder away. */
+  rmdir(name: string): void {
+    rmSync(this.path(name), { recursive: true, force: true })
+  }
+
   dispose(): void {
     rmSync(this.real, { recursive: true, force: true })
   }

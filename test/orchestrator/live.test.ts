@@ -125,6 +125,21 @@ describe('a save', () => {
     expect(ofType(harness, 'delivered').flatMap(({ deleted }) => deleted)).toEqual(['/app/b.py'])
   })
 
+  it('that makes a folder of a file, and a file of a folder, is delivered whole', async () => {
+    const sources = host({ 'src/a.py': 'old', 'src/c': 'file' })
+    const harness = await start(apiOf([rule(sources)]), { sources })
+    await live(harness)
+    sources.remove('src/c', false)
+    sources.write('src/c/d/x', 'x')
+    await vi.waitFor(() => expect(harness.engine.readFile('api', '/app/c/d/x')).toBe('x'))
+    expect(harness.engine.readFile('api', '/app/c')).toBeNull()
+    sources.remove('src/c/d/x', false)
+    sources.rmdir('src/c')
+    sources.write('src/c', 'file again')
+    await vi.waitFor(() => expect(harness.engine.readFile('api', '/app/c')).toBe('file again'))
+    expect(harness.engine.readFile('api', '/app/c/d/x')).toBeNull()
+  })
+
   it('that cannot be read is named once, and the rest is delivered', async () => {
     const sources = host({ 'src/a.py': 'old' })
     sources.write('src/pipe', '', false)

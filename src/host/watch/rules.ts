@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Service, WatchRule } from '../../core/project.js'
 import { delivers, ruleFor, targetOf } from '../../core/update.js'
+import { isEditorFile } from '../../core/watch.js'
 import { createIgnoreList, type IgnoreList } from './ignore.js'
 
 /** What the host's side needs to know of a service; goes to the worker as it is. */
@@ -54,7 +55,7 @@ export function compileRules(service: WatchedService): Rules {
       // A file that a rule names is meant, whatever the ignore lists say of it.
       if (named.has(path)) return true
       const rule = ruleFor(service, path)
-      if (rule === null || isEditorFile(path, rule.path)) return false
+      if (rule === null || isEditorFile(rule.path, path)) return false
       const { ignore, include } = own.get(rule) as RuleLists
       if (include !== null && !matches(include, path)) return false
       return !matches(ignore, path) && (context === null || !matches(context, path))
@@ -62,7 +63,7 @@ export function compileRules(service: WatchedService): Rules {
     enters: (folder) => {
       if (named.has(folder)) return true
       const rule = ruleFor(service, folder)
-      if (rule === null || isEditorFile(folder, rule.path)) return false
+      if (rule === null || isEditorFile(rule.path, folder)) return false
       const { ignore, include } = own.get(rule) as RuleLists
       if (include !== null && !matches(include, folder) && !mayMatchBelow(include, folder)) return false
       return mayHold(ignore, folder) && (context === null || mayHold(context, folder))
@@ -95,16 +96,6 @@ function ownLists(rule: WatchRule): RuleLists {
     include: rule.include.length === 0 ? null : { folder, list: createIgnoreList(rule.include) },
   }
 }
-
-/**
- * Editors' own files, by their last name, and git's folder: what `docker compose watch` leaves out, and Emacs's `#name#`.
- * Below the rule's folder only: the project may lie in a folder of such a name.
- */
-function isEditorFile(path: string, root: string): boolean {
-  return EDITOR_FILE.test(path.slice(path.lastIndexOf('/') + 1)) || path.includes('/.git/', root.length - 1)
-}
-
-const EDITOR_FILE = /^(?:\.git|\.#.*|#.*#|4913|.*~|.*\.sw[px]|.*___jb_(?:tmp|old|bak)___)$/s
 
 function matches({ folder, list }: PlacedList, path: string): boolean {
   const inside = within(folder, path)

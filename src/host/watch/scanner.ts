@@ -69,7 +69,8 @@ export class Scanner {
         if (!rules.covers(path) && !rules.enters(path)) continue
         const type = findSource(rules, path, false).type
         if (type === 'folder') await walkFolder(rules, path, visitor, this.breath)
-        else if (type === 'gone') this.gone.push(path)
+        // A file of that name, if there was one, is gone as well.
+        if (type === 'folder' || type === 'gone') this.gone.push(path)
         else found.push(path)
       }
     }

@@ -41,7 +41,13 @@ export function findChanges(
   const present = scan.files.filter(
     ({ target, sha256 }) => target !== null && copies.some(({ held }) => held.get(target) !== sha256),
   )
-  const goneTargets = scan.gone.flatMap((path) => heldBelow(service, path, copies))
+  const there = new Set(scan.files.map(({ target }) => target))
+  const goneTargets = [
+    ...scan.gone.flatMap((path) => heldBelow(service, path, copies)),
+    ...inTheWay(service, present, copies),
+  ].filter(
+    ({ path, target }) => !there.has(target) && !scan.refused.some((refused) => isWithin(refused.path, path)),
+  )
   const others = scan.files.filter(
     ({ source, target, sha256 }) => target === null && hashes.get(source) !== sha256,
   )
@@ -100,12 +106,40 @@ function heldBelow(
   const rule = ruleFor(service, path)
   const target = rule === null ? null : targetOf(rule, path)
   if (rule === null || target === null || !delivers(rule.action)) return []
-  const held = new Set(copies.flatMap((copy) => (copy.held.has(target) ? [target] : [])))
-  if (held.size === 0) {
-    for (const copy of copies)
-      for (const known of copy.held.keys()) if (isWithin(target, known)) held.add(known)
+  const held = new Set<string>()
+  for (const copy of copies) {
+    if (copy.held.has(target)) held.add(target)
+    else for (const known of copy.held.keys()) if (isWithin(target, known)) held.add(known)
   }
   return [...held].map((known) => ({ path: path + known.slice(target.length), target: known }))
+}
+
+/** A file where a folder is wanted now, and what is in a folder where a file is wanted. */
+function inTheWay(
+  service: Service,
+  present: readonly SourceFile[],
+  copies: readonly InstanceCopy[],
+): readonly { readonly path: string; readonly target: string }[] {
+  const fresh = present.filter(
+    ({ target }) => target !== null && copies.some(({ held }) => !held.has(target)),
+  )
+  if (fresh.length === 0) return []
+  const held = new Set(copies.flatMap((copy) => [...copy.held.keys()]))
+  const folders = new Set([...held].flatMap(ancestors))
+  const found = fresh.flatMap(({ target }) => {
+    if (target === null) return []
+    const below = folders.has(target) ? [...held].filter((known) => known.startsWith(`${target}/`)) : []
+    return [...ancestors(target).filter((folder) => held.has(folder)), ...below]
+  })
+  return [...new Set(found)].flatMap((target) => {
+    const path = hostPathOf(service, target)
+    return path === null ? [] : [{ path, target }]
+  })
+}
+
+function ancestors(path: string): readonly string[] {
+  const parts = path.split('/')
+  return parts.slice(2).map((_, index) => parts.slice(0, index + 2).join('/'))
 }
 
 function mountedTarget(service: Service, path: string): readonly string[] {

@@ -2,10 +2,19 @@ import { DevstackError } from '../../core/error.js'
 import type { Instance, Service, WatchRule } from '../../core/project.js'
 import { delivers } from '../../core/update.js'
 import type { Approvals } from '../approvals.js'
-import type { Clock, DeliveryRecord, Engine, FileChange, LivePreset, Sources, SourceScan } from '../ports.js'
+import type {
+  Clock,
+  Delivery,
+  DeliveryRecord,
+  Engine,
+  FileChange,
+  LivePreset,
+  Sources,
+  SourceScan,
+} from '../ports.js'
 import type { Store } from '../store.js'
 import { createActing, type Act, type Acting, type Action } from './acting.js'
-import { findChanges, isWithin, type Changes, type HostHashes } from './changes.js'
+import { findChanges, hostPathOf, isWithin, type Changes, type HostHashes } from './changes.js'
 import { freshnessOf } from './freshness.js'
 import { readCopy } from './instance-copy.js'
 import { LiveInstance } from './live-instance.js'
@@ -238,7 +247,11 @@ export class ServiceLive {
   }
 
   /** Host paths of what the instance holds and the host has no more. What is there and ignored or unreadable is none of them. */
-  private async missing(live: LiveInstance, scan: SourceScan, signal: AbortSignal): Promise<readonly string[]> {
+  private async missing(
+    live: LiveInstance,
+    scan: SourceScan,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
     const there = new Set(scan.files.map(({ target }) => target))
     const paths = [...live.copy.held.keys()]
       .filter((target) => !there.has(target))
@@ -306,6 +319,7 @@ export class ServiceLive {
     try {
       const { bytes, failed } = await live.copy.deliver(changes, signal)
       const refused = new Set(failed.map(({ target }) => target))
+      this.tryAgain(failed, changes)
       const written = targets(changes, refused, false)
       const deleted = targets(changes, refused, true)
       live.delivered({ written, deleted }, clock.now())
@@ -316,6 +330,18 @@ export class ServiceLive {
     } catch (error) {
       if (signal.aborted || !(error instanceof DevstackError)) throw error
       await this.deliveryFailed(live, error, signal)
+    }
+  }
+
+  /** A file may have gone while it was sent, which the next look tells; what fails twice does not get through by itself. */
+  private tryAgain(failed: Delivery['failed'], changes: readonly FileChange[]): void {
+    const failing = new Map(failed.map(({ target, cause }) => [target, cause]))
+    for (const { target } of changes) if (!failing.has(target)) this.tried.delete(target)
+    for (const [target, cause] of failing) {
+      const path = hostPathOf(this.service, target)
+      if (this.tried.has(target)) this.fail('deliver', `${path ?? target}: ${cause}`, 'the next save')
+      else if (path !== null) this.paths.add(path)
+      this.tried.add(target)
     }
   }
 
@@ -362,6 +388,8 @@ export class ServiceLive {
   }
 
   private readonly warned = new Set<string>()
+  /** Targets that could not be written at the last attempt. */
+  private readonly tried = new Set<string>()
 
   private warn({ refused }: SourceScan): void {
     for (const { path, reason } of refused) {
