@@ -103,6 +103,7 @@ export async function createEngine(
       return config.current().presets
     },
     configFiles: [stack.configFile ?? []].flat(),
+    locateConfig: (path) => config.current().locate?.(path) ?? null,
     wrapCommand: async (service, place, own) => {
       const preset = stack.server === 'reloader' ? config.current().presets[service] : undefined
       if (preset !== 'flask') return null
@@ -130,22 +131,26 @@ export async function createEngine(
   }
 }
 
-type Configured = Pick<StackRef, 'composeFiles' | 'watch' | 'presets'>
+interface Configured extends Pick<StackRef, 'composeFiles' | 'watch' | 'presets'> {
+  readonly locate: FoundProject['locateConfig']
+}
 
 /** What devstack.yaml says, read again where it changed while a session runs. */
 async function configReader(
   stack: StackRef,
   env: Environment,
 ): Promise<{ readonly current: () => Configured; readonly refresh: () => Promise<void> }> {
-  let current: Configured = stack
-  let seen = await stampOf(stack.configFile)
+  let current: Configured = { ...stack, locate: null }
+  // Where its rules stand is read once, and only where there are some.
+  let seen = Object.keys(stack.watch).length > 0 ? null : await stampOf(stack.configFile)
   return {
     current: () => current,
     async refresh() {
       const stamp = await stampOf(stack.configFile)
       if (stamp === seen) return
       const found = await findProject({ cwd: stack.folder, config: stack.configFile, env, cache: null })
-      current = { composeFiles: found.composeFiles, watch: watchOf(found), presets: presetsOf(found) }
+      const { composeFiles, locateConfig } = found
+      current = { composeFiles, watch: watchOf(found), presets: presetsOf(found), locate: locateConfig }
       seen = stamp
     },
   }
