@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { Batcher } from './batcher.js'
 import { join } from './file-table.js'
 import { FolderWatches, watchAbove, type AboveWatch, type RawEvent } from './folder-watches.js'
-import { createBreath, lookAt, lookThrough, stampOf } from './stamps.js'
+import { createBreath, isUndecodable, lookAt, lookThrough, stampOf } from './stamps.js'
 import type { View } from './view.js'
 import { walkFolder, walkRoot, walkRoots, type Scope, type Visitor } from './walk.js'
 
@@ -91,6 +91,8 @@ export class TreeWatch {
     if (name === null) return this.lookAgain(folder)
     const path = join(folder, name)
     if (this.roots.has(path)) return
+    // No file is found under such a name, so no look would ever tell it: whoever reads it is to refuse it by name.
+    if (isUndecodable(folder, name)) return this.target.batch([path], true)
     if (this.watches.has(path)) {
       // Another folder may stand at its place by now, and its watch would follow the old one.
       if (event === 'rename') this.lookAgain(path)

@@ -76,6 +76,16 @@ describe('a save', () => {
     expect(watching.batches[0]).toEqual({ paths: ['src/a.py'], settled: false })
   })
 
+  it('under a name that is no UTF-8 is told, so that it can be refused by name', async () => {
+    const watching = await world.watch(world.service([{}]))
+    const name = Buffer.concat([Buffer.from(`${world.at('src')}/latin-`), Buffer.from([0xe9])])
+    await writeFile(name, 'x')
+    await expect.poll(() => watching.told()).toEqual(['src/latin-\uFFFD'])
+    expect(await world.refused(world.service([{}]), ['src/latin-\uFFFD'])).toEqual({
+      'src/latin-\uFFFD': 'its name is not valid UTF-8',
+    })
+  })
+
   it('of an empty file is told too', async () => {
     const watching = await world.watch(world.service([{}]))
     await writeFile(world.at('src/__init__.py'), '')
