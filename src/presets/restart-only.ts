@@ -9,7 +9,8 @@ export function restartOnly(server: string, reason: string | null): LivePreset {
         server: { name: server, reason },
         // It began after everything that it was started with was there.
         first: { type: 'taken', what: 'start', detail: server },
-        takeUp: () => Promise.resolve({ type: 'restart', reason: `${server} reads files only when it starts` }),
+        takeUp: () =>
+          Promise.resolve({ type: 'restart', reason: `${server} reads files only when it starts` }),
         close: () => undefined,
       }),
     offer: () => null,

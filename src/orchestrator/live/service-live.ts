@@ -425,7 +425,7 @@ function hostPath(rule: WatchRule, target: string): string | null {
 }
 
 /** `a.py, b.py and 3 more`. */
-export function describe(files: readonly string[]): string {
+function describe(files: readonly string[]): string {
   const names = files.slice(0, 2).map((file) => file.split('/').at(-1) ?? file)
   return files.length > 2 ? `${names.join(', ')} and ${String(files.length - 2)} more` : names.join(', ')
 }

@@ -19,7 +19,7 @@ export interface Sides extends AsyncDisposable {
 
 const TARGET = '/app/src'
 
-export const PYTHON_SERVICE = `services:
+const PYTHON_SERVICE = `services:
   app:
     build: .
     init: true
