@@ -40,6 +40,7 @@ export async function runSession(stack: StackRef, options: RunSessionOptions): P
     clock: systemClock,
     sources: createSources(),
     record: createDeliveryRecord(join(stack.stateFolder, 'delivered')),
+    bringBack: (service) => stack.bringBack[service] ?? [],
     preset: (service) => presetOf(service, { support, server: answers, wrapped: wrapped.has(service.name) }),
     history: createHistory(join(stack.stateFolder, 'history.json')),
     project: stack.name,

@@ -37,6 +37,8 @@ export interface StackRef {
   readonly configFile: string | null
   /** What answers for Flask services: as the last `up` asked for. */
   readonly server: Server
+  /** Absolute paths that come back from containers, by service. */
+  readonly bringBack: Readonly<Record<string, readonly string[]>>
   /** Watch rules of devstack.yaml, by service. */
   readonly watch: Readonly<Record<string, readonly WatchEntry[]>>
 }
@@ -69,6 +71,7 @@ export async function openStack({ io, globals }: CommandContext): Promise<StackR
     configFile: found.configFile,
     server: globals.server ?? servedBy(stateFolder),
     watch: watchOf(found),
+    bringBack: bringBackOf(found),
   }
 }
 
@@ -201,6 +204,16 @@ function presetsOf(found: FoundProject): StackRef['presets'] {
   const services = Object.entries(found.config?.services ?? {})
   return Object.fromEntries(
     services.flatMap(([name, { preset }]) => (preset === undefined ? [] : [[name, preset]])),
+  )
+}
+
+function bringBackOf(found: FoundProject): StackRef['bringBack'] {
+  const services = Object.entries(found.config?.services ?? {})
+  return Object.fromEntries(
+    services.map(([name, service]) => [
+      name,
+      (service.bring_back ?? []).map((path) => resolve(found.folder, path)),
+    ]),
   )
 }
 

@@ -36,6 +36,12 @@ const service = z.strictObject({
     .enum(['flask', 'react', 'nginx'])
     .optional()
     .describe('How it is watched, reloaded and proven fresh where the Compose file does not say'),
+  bring_back: z
+    .array(text)
+    .optional()
+    .describe(
+      'Files that a command of a watch rule may change in the container and that then come back: package-lock.json',
+    ),
   watch: z.array(watchRule).optional().describe("Rules beside those of the Compose file's develop.watch"),
 })
 

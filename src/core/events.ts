@@ -298,6 +298,16 @@ export interface CommandRan {
   readonly durationMs: number
 }
 
+/** A command changed files in the container that `bring_back` names: they are on the host now. */
+export interface BroughtBack {
+  readonly type: 'broughtBack'
+  readonly batch: number
+  readonly service: string
+  readonly instance: string
+  /** Absolute paths on the host. */
+  readonly files: readonly string[]
+}
+
 /** The service's processes took up what was delivered. */
 export interface Reloaded {
   readonly type: 'reloaded'
@@ -393,6 +403,7 @@ export type EventBody =
   | UpdateDecided
   | Delivered
   | CommandRan
+  | BroughtBack
   | Reloaded
   | UpdateFailed
   | FreshnessChanged

@@ -74,6 +74,7 @@ export function reduceService(service: ServiceState, event: ServiceEvent): Servi
       }
     case 'delivered':
     case 'commandRan':
+    case 'broughtBack':
     case 'reloaded':
     case 'updateFailed':
       return service

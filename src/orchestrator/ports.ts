@@ -229,6 +229,8 @@ export interface Sources {
   scan(service: Service, paths: readonly string[] | null, signal: AbortSignal): Promise<SourceScan>
   /** Looks by stat whether anything changed that was not told: paths that differ from what the last look or batch saw. */
   recheck(service: Service, signal: AbortSignal): Promise<readonly string[]>
+  /** Replaces a file of the host in one step; its mode stays. Only for files that a rule of the user's names. */
+  replace(path: string, content: Uint8Array): Promise<void>
 }
 
 /** What was delivered to each instance, kept across sessions: target -> sha256; null: deleted; '': under way, content not known. */

@@ -25,6 +25,8 @@ export interface SessionOptions {
   readonly record: DeliveryRecord
   /** What is known of a service's kind; null: nothing. */
   readonly preset: (service: Service) => LivePreset | null
+  /** Host files that come back from a service's containers, absolute. */
+  readonly bringBack: (service: string) => readonly string[]
   readonly history: History
   readonly project: string
   readonly folder: string
@@ -97,6 +99,7 @@ class RunningSession implements Session {
       sources,
       record,
       preset,
+      bringBack: options.bringBack,
       approvals: this.approvals,
       nextBatch: () => (this.batches += 1),
       act: (action, service, _reason, signal) => this.act(action, service, signal),

@@ -71,6 +71,7 @@ export function notesFor(
     case 'updateDecided':
     case 'delivered':
     case 'commandRan':
+    case 'broughtBack':
     case 'reloaded':
     case 'updateFailed':
     case 'freshnessChanged':

@@ -15,6 +15,7 @@ export type LiveEvent = Extract<
       | 'updateDecided'
       | 'delivered'
       | 'commandRan'
+      | 'broughtBack'
       | 'reloaded'
       | 'updateFailed'
       | 'freshnessChanged'
@@ -42,6 +43,8 @@ export function liveNotes(
       return verbose ? [of(event.service, deliveredText(event), 'quiet')] : []
     case 'commandRan':
       return commandRan(event)
+    case 'broughtBack':
+      return [of(event.service, `brought back to the host: ${event.files.join(', ')}`)]
     case 'reloaded':
       return verbose ? [of(event.service, reloadedText(event), 'quiet')] : []
     case 'updateFailed':

@@ -84,6 +84,11 @@ export class FakeSources implements Sources {
     })
   }
 
+  replace(path: string, content: Uint8Array): Promise<void> {
+    this.write(path.slice(this.real.length + 1), Buffer.from(content).toString())
+    return Promise.resolve()
+  }
+
   recheck(service: Service): Promise<readonly string[]> {
     const found = [...this.untold].filter((path) => ruleFor(service, path) !== null)
     for (const path of found) this.untold.delete(path)
@@ -143,16 +148,18 @@ export interface HarnessOptions {
   readonly sources?: FakeSources
   readonly record?: FakeRecord
   readonly preset?: LivePreset | null
+  readonly bringBack?: readonly string[]
 }
 
 export function startSession(engine: Engine, options: HarnessOptions = {}): Harness {
-  const { sources = new FakeSources(), record = new FakeRecord(), preset = null } = options
+  const { sources = new FakeSources(), record = new FakeRecord(), preset = null, bringBack = [] } = options
   const session = createSession({
     engine,
     clock,
     sources,
     record,
     preset: () => preset,
+    bringBack: () => bringBack,
     history: { read: () => Promise.resolve({}), write: () => Promise.resolve() },
     project: 'demo',
     folder: '/fake',

@@ -377,6 +377,45 @@ describe('rules', () => {
   })
 })
 
+describe('a file that devstack.yaml brings back', () => {
+  const exec = { argv: ['npm', 'install'], user: null, workdir: '/app', env: {} }
+  const started = async () => {
+    const sources = host({ 'src/package.json': 'one', 'src/lock': 'one' })
+    const rules = [rule(sources, { action: 'sync+exec', exec })]
+    const service = apiOf(rules, { sources: { '/app/package.json': 'one', '/app/lock': 'one' } })
+    const harness = await start(service, { sources, bringBack: [sources.path('src/lock')] })
+    await live(harness)
+    // What the command wrote; what is delivered later replaces it.
+    const held = ['two']
+    harness.engine.onRun((_instance, { argv }, output) => {
+      const text = held.shift() ?? harness.engine.readFile('api', '/app/lock') ?? ''
+      if (argv[0] === 'base64') output(Buffer.from(text).toString('base64'))
+      else held.unshift(text)
+      return 0
+    })
+    return { harness, sources }
+  }
+
+  it('is on the host after the command, and is not delivered again', async () => {
+    const { harness, sources } = await started()
+    sources.write('src/package.json', 'two')
+    await vi.waitFor(() => expect(sources.files.get(sources.path('src/lock'))).toBe('two'))
+    await live(harness)
+    expect(ofType(harness, 'broughtBack')).toMatchObject([{ files: [sources.path('src/lock')] }])
+    expect(ofType(harness, 'delivered').flatMap(({ written }) => written)).toEqual(['/app/package.json'])
+  })
+
+  it('stays as it is where it was changed on the host meanwhile', async () => {
+    const { harness, sources } = await started()
+    sources.write('src/lock', 'mine', false)
+    sources.write('src/package.json', 'two')
+    await vi.waitFor(() => expect(ofType(harness, 'warned')).not.toEqual([]))
+    expect(ofType(harness, 'warned')[0]?.message).toContain('changed on the host meanwhile')
+    await live(harness)
+    expect(sources.files.get(sources.path('src/lock'))).toBe('mine')
+  })
+})
+
 describe("a preset's installation", () => {
   it('that fails in the container is done by a rebuild', async () => {
     const sources = host({ 'src/req.txt': 'one' })

@@ -6,6 +6,7 @@ import { PendingBatches } from './pending-batches.js'
 import { scanHere } from './scan-here.js'
 import { watchedPart } from './rules.js'
 import { View } from './view.js'
+import { replaceFile } from './replace.js'
 import { WorkerLink } from './worker-link.js'
 
 /** The host's files: watched and hashed in a thread of its own, a few small files at once in this one. */
@@ -20,6 +21,7 @@ export function createSources(): Sources {
     return known
   }
   return {
+    replace: replaceFile,
     watch: (services, warn, signal) => watch(link, services, warn, signal),
     async scan(service, paths, signal) {
       signal.throwIfAborted()

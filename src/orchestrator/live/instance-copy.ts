@@ -20,6 +20,8 @@ export interface InstanceCopy {
    * @throws DevstackError DELIVERY_FAILED, ENGINE_*
    */
   deliver(changes: readonly FileChange[], signal: AbortSignal): Promise<Delivery>
+  /** A command in the instance wrote this itself. */
+  learn(target: string, sha256: string): Promise<void>
   /** The same instance as it is now: it was started, say. */
   at(instance: Instance): InstanceCopy
 }
@@ -51,6 +53,11 @@ class Copy implements InstanceCopy {
     readonly complete: boolean,
     readonly held: Map<string, string>,
   ) {}
+
+  async learn(target: string, sha256: string): Promise<void> {
+    this.held.set(target, sha256)
+    await this.record.add(this.instance.id, { [target]: sha256 })
+  }
 
   at(instance: Instance): InstanceCopy {
     return new Copy(this.engine, this.record, instance, this.complete, this.held)

@@ -30,6 +30,8 @@ export interface LiveOptions {
   readonly approvals: Approvals
   /** Null where nothing is known of such a service. */
   readonly preset: (service: Service) => LivePreset | null
+  /** Host files that come back from a service's containers, absolute: as devstack.yaml says. */
+  readonly bringBack: (service: string) => readonly string[]
   readonly act: Act
   /** Numbers updates; counts up in a session. */
   readonly nextBatch: () => number

@@ -1,6 +1,7 @@
 import { DevstackError } from '../../core/error.js'
 import type { WatchCommand } from '../../core/project.js'
 import type { DeliveredFiles, TakeUpResult } from '../ports.js'
+import { bringBack } from './bring-back.js'
 import { hostPathOf, type DueCommand } from './changes.js'
 import type { LiveInstance } from './live-instance.js'
 import type { ServiceLive } from './service-live.js'
@@ -151,7 +152,7 @@ function tellFailure(
 async function runCommand(owner: ServiceLive, live: LiveInstance, due: DueCommand): Promise<void> {
   const { argv } = due.command
   const { exitCode, output } = await run(owner, live, argv, due.command)
-  if (exitCode === 0) return
+  if (exitCode === 0) return await bringBack(owner, live)
   const rebuild = due.elseRebuild && owner.service.build !== null
   const text = `${argv.join(' ')} ended with ${String(exitCode)}: ${output.at(-1) ?? ''}`
   // It is tried again with the next change of one of its files.
