@@ -360,7 +360,8 @@ describe('rules', () => {
   it('sync+exec runs its command after the files are there; one that fails waits for the next save', async () => {
     const sources = host({ 'src/req.txt': 'one' })
     const exec = { argv: ['pip', 'install'], user: null, workdir: '/app', env: {} }
-    const rules = [rule(sources, { action: 'sync+exec', exec })]
+    const command = rule(sources, { action: 'sync+exec', exec, from: 'src/req.txt', target: '/app/req.txt' })
+    const rules = [rule(sources), command]
     const harness = await start(apiOf(rules, { sources: { '/app/req.txt': 'one' } }), { sources })
     await live(harness)
     const exits = [1, 0]
@@ -371,6 +372,10 @@ describe('rules', () => {
     sources.write('src/req.txt', 'two')
     await vi.waitFor(() => expect(freshness(harness)?.state).toBe('stale'))
     expect(ofType(harness, 'commandRan')).toMatchObject([{ argv: ['pip', 'install'], exitCode: 1 }])
+    // Another file's save gets through, and does not hide that the command is still to succeed.
+    sources.write('src/a.py', 'other')
+    await vi.waitFor(() => expect(harness.engine.readFile('api', '/app/a.py')).toBe('other'))
+    expect(ofType(harness, 'freshnessChanged').at(-1)?.state).not.toBe('live')
     sources.write('src/req.txt', 'three')
     await live(harness)
     expect(ofType(harness, 'commandRan')).toHaveLength(2)

@@ -14,7 +14,9 @@ import type {
 } from '../ports.js'
 import type { Store } from '../store.js'
 import { createActing, type Act, type Acting, type Action } from './acting.js'
-import { findChanges, hostPathOf, isWithin, type Changes, type HostHashes } from './changes.js'
+import { findChanges, isWithin, type Changes, type HostHashes } from './changes.js'
+import { createDelivering, type Delivering } from './delivering.js'
+import { createFailures, type Failures } from './failures.js'
 import { freshnessOf } from './freshness.js'
 import { readCopy } from './instance-copy.js'
 import { LiveInstance } from './live-instance.js'
@@ -44,8 +46,7 @@ export interface LiveOptions {
 export class ServiceLive {
   readonly instances = new Map<string, LiveInstance>()
   batch = 0
-  /** Why the last update did not get through; a later one ends it. */
-  failure: string | null = null
+  readonly failures: Failures
   readonly preset: LivePreset | null
   private readonly hashes: HostHashes = new Map()
   private readonly paths = new Set<string>()
@@ -54,13 +55,12 @@ export class ServiceLive {
   private readonly acting: Acting
   private readonly massDeletes: MassDeletes
   private readonly taking: TakeUp
+  private readonly delivering: Delivering
   private readonly life = new AbortController()
   private lock: Promise<unknown> = Promise.resolve()
   private loop: Promise<void> | null = null
   private unsure = false
   private actingSince = 0
-  /** A rebuild was asked for because a delivery failed; none has succeeded since. */
-  private repaired = false
   private told = ''
 
   constructor(
@@ -71,6 +71,8 @@ export class ServiceLive {
     this.acting = createActing(service.name, options.act, (action) => this.acted(action))
     this.massDeletes = createMassDeletes(options, service, () => this.levelAll())
     this.taking = createTakeUp(this)
+    this.failures = createFailures(this)
+    this.delivering = createDelivering(this)
   }
 
   get signal(): AbortSignal {
@@ -118,7 +120,7 @@ export class ServiceLive {
     const { store, clock } = this.options
     const [instance] = Object.keys(store.getState().services[this.service.name]?.instances ?? {})
     if (this.acting.failure === null) {
-      this.failure = null
+      if (action === 'rebuild') this.failures.clear()
       const durationMs = Math.round(clock.monotonic() - this.actingSince)
       const about = { batch: this.batch, service: this.service.name, instance: instance ?? '' }
       store.emit({ type: 'reloaded', ...about, what: action, detail: '', durationMs })
@@ -149,7 +151,7 @@ export class ServiceLive {
       proves: this.preset !== null,
       acting: this.acting.current,
       busy: this.paths.size + this.toLevel.size > 0 || this.loop !== null,
-      failure: this.failure ?? this.acting.failure,
+      failure: this.failures.first ?? this.acting.failure,
       held: this.massDeletes.held,
     })
     const text = JSON.stringify([verdict, this.batch])
@@ -176,7 +178,7 @@ export class ServiceLive {
     if (this.signal.aborted) return
     if (error !== undefined) {
       if (!(error instanceof DevstackError)) throw error
-      this.fail('deliver', error.why ?? error.message, 'the next save')
+      this.failures.add('deliver', 'work', { message: error.why ?? error.message, waitsFor: 'the next save' })
     }
     this.tell()
     if (this.hasWork()) this.kick()
@@ -192,6 +194,7 @@ export class ServiceLive {
   }
 
   private async work(): Promise<void> {
+    this.failures.end('work')
     for (;;) {
       this.signal.throwIfAborted()
       if (this.toLevel.size > 0) await this.levelStarted()
@@ -300,80 +303,14 @@ export class ServiceLive {
     const { files, action, rules, savedAt } = found
     store.emit({ type: 'filesChanged', batch: this.batch, files, savedAt })
     store.emit({ type: 'updateDecided', batch: this.batch, service: name, action, files, reason, rules })
-    this.failure = null
     this.tell()
     const changes = await this.massDeletes.holdBack(found, signal)
-    await Promise.all(lives.map((live) => this.deliverTo(live, changes, signal)))
+    await Promise.all(lives.map((live) => this.delivering.deliver(live, changes, signal)))
     if (action === 'rebuild') this.act('rebuild', reason)
     if (action === 'restart' || action === 'sync+restart') {
       // A container that does not run needs none: it reads everything when it starts.
       if (lives.some(({ running }) => running)) this.act('restart', reason)
     }
-  }
-
-  private async deliverTo(live: LiveInstance, found: Changes, signal: AbortSignal): Promise<void> {
-    const { store, clock } = this.options
-    const changes = live.copy.differences(found.present, found.gone)
-    for (const due of found.commands) live.due.set(JSON.stringify(due.command), due)
-    live.delivered(found.mounted, clock.now())
-    if (changes.length === 0) return
-    const begin = clock.monotonic()
-    try {
-      const { bytes, failed } = await live.copy.deliver(changes, signal)
-      const refused = new Set(failed.map(({ target }) => target))
-      this.tryAgain(failed, changes)
-      const written = targets(changes, refused, false)
-      const deleted = targets(changes, refused, true)
-      live.delivered({ written, deleted }, clock.now())
-      const durationMs = Math.round((clock.monotonic() - begin) * 10) / 10
-      const about = { batch: this.batch, service: this.service.name, instance: live.instance.id }
-      this.repaired = false
-      store.emit({ type: 'delivered', ...about, written, deleted, bytes, durationMs })
-    } catch (error) {
-      if (signal.aborted || !(error instanceof DevstackError)) throw error
-      await this.deliveryFailed(live, error, signal)
-    }
-  }
-
-  /** A file may have gone while it was sent, which the next look tells; what fails twice does not get through by itself. */
-  private tryAgain(failed: Delivery['failed'], changes: readonly FileChange[]): void {
-    const failing = new Map(failed.map(({ target, cause }) => [target, cause]))
-    for (const { target } of changes) if (!failing.has(target)) this.tried.delete(target)
-    for (const [target, cause] of failing) {
-      const path = hostPathOf(this.service, target)
-      if (this.tried.has(target)) this.fail('deliver', `${path ?? target}: ${cause}`, 'the next save')
-      else if (path !== null) this.paths.add(path)
-      this.tried.add(target)
-    }
-  }
-
-  /** The instance may be gone, which is no failure. Else a rebuild brings what could not be delivered. */
-  private async deliveryFailed(live: LiveInstance, error: DevstackError, signal: AbortSignal): Promise<void> {
-    const { instances } = await this.options.engine.observe(signal)
-    if (!instances.some(({ id }) => id === live.instance.id)) {
-      this.forget(live.instance.id)
-      return
-    }
-    const repair = this.service.build !== null && !this.repaired
-    this.repaired = true
-    this.fail('deliver', error.why ?? error.message, repair ? 'a rebuild' : 'the next save')
-    if (repair) this.act('rebuild', `a delivery failed: ${error.why ?? error.message}`)
-  }
-
-  /** The last update did not get through. */
-  fail(step: 'deliver' | 'exec', message: string, waitsFor: string, output: readonly string[] = []): void {
-    this.failure = `${waitsFor} (${message})`
-    const { name: service } = this.service
-    this.options.store.emit({
-      type: 'updateFailed',
-      batch: this.batch,
-      service,
-      step,
-      message,
-      place: null,
-      output,
-      waitsFor,
-    })
   }
 
   private async support(instance: Instance, signal: AbortSignal): Promise<void> {
@@ -383,15 +320,13 @@ export class ServiceLive {
     this.supported.add(instance.id)
   }
 
-  private forget(id: string): void {
+  forget(id: string): void {
     this.instances.get(id)?.detach()
     this.instances.delete(id)
     this.supported.delete(id)
   }
 
   private readonly warned = new Set<string>()
-  /** Targets that could not be written at the last attempt. */
-  private readonly tried = new Set<string>()
 
   private warn({ refused }: SourceScan): void {
     for (const { path, reason } of refused) {
@@ -408,16 +343,6 @@ export class ServiceLive {
     this.lock = result.catch(() => undefined)
     return await result
   }
-}
-
-function targets(
-  changes: readonly FileChange[],
-  except: ReadonlySet<string>,
-  deleted: boolean,
-): readonly string[] {
-  return changes
-    .filter(({ type, target }) => (type === 'delete') === deleted && !except.has(target))
-    .map(({ target }) => target)
 }
 
 function hostPath(rule: WatchRule, target: string): string | null {

@@ -33,7 +33,7 @@ export function createTakeUp(owner: ServiceLive): TakeUp {
         if (due !== undefined) {
           const [key, command] = due
           live.due.delete(key)
-          await runCommand(owner, live, command)
+          await runCommand(owner, live, key, command)
           return true
         }
         if (live.refresh && !live.hasUntaken && live.reloader !== null) {
@@ -149,14 +149,23 @@ function tellFailure(
   })
 }
 
-async function runCommand(owner: ServiceLive, live: LiveInstance, due: DueCommand): Promise<void> {
+async function runCommand(
+  owner: ServiceLive,
+  live: LiveInstance,
+  key: string,
+  due: DueCommand,
+): Promise<void> {
   const { argv } = due.command
   const { exitCode, output } = await run(owner, live, argv, due.command)
-  if (exitCode === 0) return await bringBack(owner, live)
+  if (exitCode === 0) {
+    owner.failures.end(key)
+    return await bringBack(owner, live)
+  }
   const rebuild = due.elseRebuild && owner.service.build !== null
   const text = `${argv.join(' ')} ended with ${String(exitCode)}: ${output.at(-1) ?? ''}`
   // It is tried again with the next change of one of its files.
-  owner.fail('exec', text, rebuild ? 'a rebuild' : 'the next save', output)
+  const waitsFor = rebuild ? 'a rebuild' : 'the next save'
+  owner.failures.add('exec', key, { message: text, waitsFor, output })
   if (rebuild) owner.act('rebuild', text)
 }
 
