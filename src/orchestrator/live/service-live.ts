@@ -2,16 +2,7 @@ import { DevstackError } from '../../core/error.js'
 import type { Instance, Service, WatchRule } from '../../core/project.js'
 import { delivers } from '../../core/update.js'
 import type { Approvals } from '../approvals.js'
-import type {
-  Clock,
-  Delivery,
-  DeliveryRecord,
-  Engine,
-  FileChange,
-  LivePreset,
-  Sources,
-  SourceScan,
-} from '../ports.js'
+import type { Clock, DeliveryRecord, Engine, FileChange, LivePreset, Sources, SourceScan } from '../ports.js'
 import type { Store } from '../store.js'
 import { createActing, type Act, type Acting, type Action } from './acting.js'
 import { findChanges, isWithin, type Changes, type HostHashes } from './changes.js'
