@@ -120,7 +120,7 @@ describe('real applications from PyPI, unmodified', () => {
     expect(await control.hello).toMatchObject({ state: 'serving', error: null })
     const port = Number(served.place)
     const ask = (): Promise<Answer> => http(port, application.page)
-    expect((await ask()).status).toBe(200)
+    expect((await ask()).status, served.log()).toBe(200)
     await until(
       async () => (await control.ask({ type: 'status' })).warm ?? 0,
       (warm) => warm > 100,
@@ -136,7 +136,7 @@ describe('real applications from PyPI, unmodified', () => {
       expect(said).toMatchObject({ type: 'reloaded', what: 'app' })
       times.push(said.ms?.total ?? Number.NaN)
       const answer = await ask()
-      expect([answer.status, answer.headers['x-mark']]).toEqual([200, mark])
+      expect([answer.status, answer.headers['x-mark']], served.log().slice(-4000)).toEqual([200, mark])
     }
 
     const broken = await served.save(module, `${marked('f')}\nno_such_name\n`)

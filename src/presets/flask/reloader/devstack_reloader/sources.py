@@ -10,7 +10,7 @@ import sys
 import sysconfig
 from importlib.machinery import SourceFileLoader
 from types import CodeType
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PACKAGES = ("site-packages", "dist-packages")
@@ -110,11 +110,19 @@ def forget_listings() -> None:
             del sys.path_importer_cache[folder]
 
 
+def attribute(module: Any, name: str) -> Any:
+    """An attribute as it stands: to ask a lazy module for one would make it import, beside a request that may too."""
+    try:
+        return object.__getattribute__(module, "__dict__").get(name)
+    except AttributeError:
+        return None
+
+
 def app_modules() -> Dict[str, str]:
     """The application's modules in this process: name and file."""
     found = {}
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
+        file = attribute(module, "__file__")
         if isinstance(file, str) and is_app_file(file):
             found[name] = os.path.abspath(file)
     return found

@@ -87,7 +87,7 @@ def third_party() -> List[str]:
 
 
 def _can_be_shared(name: str, module: Any) -> bool:
-    spec = getattr(module, "__spec__", None)
+    spec = sources.attribute(module, "__spec__")
     # A module under another name (`os.path`), or put there by hand, is met again through its own.
     if name == "__main__" or spec is None or spec.name != name or name.startswith("devstack_reloader"):
         return False
