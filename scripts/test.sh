@@ -25,6 +25,8 @@ test_packages() {
   command -v chromium >/dev/null || lacks="$lacks chromium"
   command -v mmdebstrap >/dev/null || lacks="$lacks mmdebstrap"
   command -v shellcheck >/dev/null || lacks="$lacks shellcheck"
+  # Environments of the real Flask applications.
+  python3 -c "import ensurepip" 2>/dev/null || lacks="$lacks python3-venv"
   [ -n "$lacks" ] || return 0
   if is_debian; then
     start_scratch

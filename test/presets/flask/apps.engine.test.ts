@@ -108,12 +108,9 @@ with create_app().app_context():
 ]
 
 describe('real applications from PyPI, unmodified', () => {
-  test.each(APPLICATIONS)('$name: $uses', async (application) => {
+  test.for(APPLICATIONS)('$name: $uses', async (application, { skip }) => {
     const python = await pythonFor(application)
-    if (python === null) {
-      process.stderr.write(`skipped: ${application.name} wants one of ${String(application.python)}\n`)
-      return
-    }
+    if (python === null) return skip(`${application.name} wants one of ${String(application.python)}`)
     const venv = await environment(application.packages, python)
     await using served = await started(application, venv)
     const control = await served.control()
