@@ -15,6 +15,8 @@ export type Intent =
     }
   /** Reads the project and what runs, where that has not been done. */
   | { readonly type: 'look' }
+  /** Looks by stat at every watched file; done when what was found is in the containers and taken up, or has failed. */
+  | { readonly type: 'recheck' }
   /** Ends an `up` that is under way and stops what it started. */
   | { readonly type: 'cancel' }
   | { readonly type: 'stop'; readonly services: readonly string[] }

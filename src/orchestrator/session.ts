@@ -142,6 +142,9 @@ class RunningSession implements Session {
         return this.joinUp(intent)
       case 'look':
         return this.enqueue(() => this.look())
+      case 'recheck':
+        if (this.project === null) await this.enqueue(() => this.look())
+        return this.live.settle()
       case 'stop':
         return this.enqueue(() => this.stopNamed(intent.services))
       case 'start':

@@ -114,6 +114,16 @@ describe('a save', () => {
     await vi.waitFor(() => expect(harness.engine.readFile('api', '/app/quiet.py')).toBe('quiet'))
   })
 
+  it('that nobody was told of is found when somebody asks', async () => {
+    const sources = host({ 'src/a.py': 'old' })
+    const harness = await start(apiOf([rule(sources)]), { sources })
+    await live(harness)
+    sources.write('src/a.py', 'new', false)
+    await harness.session.handle({ type: 'recheck' })
+    expect(harness.engine.readFile('api', '/app/a.py')).toBe('new')
+    expect(freshness(harness)?.state).toBe('live')
+  })
+
   it('deletes what the Manifest or a delivery put there, and nothing else', async () => {
     const sources = host({ 'src/a.py': 'old', 'src/b.py': 'b' })
     const service = apiOf([rule(sources)], { sources: { '/app/a.py': 'old', '/app/b.py': 'b' } })

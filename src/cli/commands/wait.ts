@@ -64,7 +64,9 @@ export async function wait(
 
 /** Rejects with SESSION_LOST when the session is over: another one knows more. */
 async function waitWith(client: SessionClient, waiting: Waiting): Promise<number> {
-  await client.send({ type: 'look' })
+  // A save of a moment ago may not have been noticed yet: what is fresh is known after a look at the files themselves.
+  const fresh = waiting.options.for === 'fresh'
+  await client.send({ type: fresh ? 'recheck' : 'look' })
   checkServices(waiting.names, Object.keys(client.getState().services))
   await Promise.race([settled(client, waiting), ended(client)])
   return tell(client.getState(), waiting)

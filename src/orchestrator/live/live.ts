@@ -20,6 +20,8 @@ export interface Live {
     onInputs: (paths: readonly string[]) => void,
     signal: AbortSignal,
   ): Promise<void>
+  /** Looks by stat at every watched file; resolves when nothing is left to do. */
+  settle(): Promise<void>
   end(): void
 }
 
@@ -93,6 +95,9 @@ export function createLive(options: LiveOptions): Live {
       } finally {
         unsubscribe()
       }
+    },
+    async settle() {
+      await Promise.all([...services.values()].map((live) => live.settle()))
     },
     end() {
       for (const live of services.values()) live.end()

@@ -96,6 +96,12 @@ export class ServiceLive {
     this.kick()
   }
 
+  /** As {@link recheck}; resolves when nothing is left to do. */
+  async settle(): Promise<void> {
+    this.recheck()
+    while (this.loop !== null) await this.loop
+  }
+
   instanceStarted(id: string): void {
     this.toLevel.add(id)
     this.kick()
