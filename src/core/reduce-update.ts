@@ -91,7 +91,7 @@ function end(
   steps: readonly UpdateStep[],
 ): StackState['updates'] {
   return updates.map((update) =>
-    update.service === service && update.outcome === 'running'
+    update.service === service && (update.outcome === 'running' || update.outcome === 'unproven')
       ? { ...update, outcome, steps: [...update.steps, ...steps] }
       : update,
   )

@@ -54,14 +54,27 @@ export interface Known {
 /** Names of users and folders are looked up once a container. */
 export function createDeliverer(tools: DeliveryTools): Deliverer {
   const known = new Map<string, Known>()
+  const queues = new Map<string, Promise<unknown>>()
+  /** One thing at a time in each container: what waited to be deleted must not go after it was written anew. */
+  const inTurn = async <T>(id: string, work: () => Promise<T>): Promise<T> => {
+    const turn = (queues.get(id) ?? Promise.resolve()).then(work, work)
+    queues.set(id, turn)
+    try {
+      return await turn
+    } finally {
+      if (queues.get(id) === turn) queues.delete(id)
+    }
+  }
   return {
     async deliver(instance, changes, rules, signal) {
       const { deletes, writes } = orderChanges(changes)
       if (deletes.length + writes.length === 0) return NOTHING
       try {
-        const facts = known.get(instance.id) ?? (await learn(tools.docker, instance, signal))
-        known.set(instance.id, facts)
-        return await deliverTo({ tools, facts, instance, rules, signal }, deletes, writes)
+        return await inTurn(instance.id, async () => {
+          const facts = known.get(instance.id) ?? (await learn(tools.docker, instance, signal))
+          known.set(instance.id, facts)
+          return await deliverTo({ tools, facts, instance, rules, signal }, deletes, writes)
+        })
       } catch (error) {
         signal.throwIfAborted()
         // Folders may be gone, too: the next delivery looks again.
@@ -70,10 +83,12 @@ export function createDeliverer(tools: DeliveryTools): Deliverer {
       }
     },
     async started(id, service, signal) {
-      const targets = await tools.pending.of(id)
-      if (targets.length === 0) return
-      await tools.remover.remove({ id, service }, targets, signal)
-      await tools.pending.drop(id, targets)
+      await inTurn(id, async () => {
+        const targets = await tools.pending.of(id)
+        if (targets.length === 0) return
+        await tools.remover.remove({ id, service }, targets, signal)
+        await tools.pending.drop(id, targets)
+      })
     },
   }
 }

@@ -1,5 +1,5 @@
 import type { Instance } from '../../core/project.js'
-import type { DueCommand } from './changes.js'
+import { isWithin, type DueCommand } from './changes.js'
 import type { DeliveredFiles, Reloader, TakeUpResult } from '../ports.js'
 import type { InstanceCopy } from './instance-copy.js'
 
@@ -54,7 +54,9 @@ export class LiveInstance {
 
   /** What has to be deleted once more now that it runs; asked for once. */
   takeEarly(): readonly string[] {
-    const targets = [...this.early]
+    const held = [...this.copy.held.keys()]
+    // What is there again, as a file or as a folder, is not to go.
+    const targets = [...this.early].filter((target) => !held.some((other) => isWithin(target, other)))
     this.early.clear()
     return targets
   }

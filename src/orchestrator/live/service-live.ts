@@ -214,14 +214,15 @@ export class ServiceLive {
         this.forget(id)
         continue
       }
+      const known = await this.exclusive(() => this.known(instance, this.signal))
+      const begins =
+        instance.state === 'running' && (!known.running || known.instance.startedAt !== instance.startedAt)
+      // Before anything is delivered: what comes now may come too late for its process.
+      if (begins) known.started(instance)
+      const early = begins ? known.takeEarly().map((target): FileChange => ({ type: 'delete', target })) : []
+      if (early.length > 0) await this.options.engine.deliver(instance, early, this.signal)
       const live = await this.level(instance, this.signal)
-      if (instance.state !== 'running') continue
-      if (live.instance.startedAt !== instance.startedAt || !live.running) {
-        live.started(instance)
-        const early = live.takeEarly().map((target): FileChange => ({ type: 'delete', target }))
-        if (early.length > 0) await this.options.engine.deliver(instance, early, this.signal)
-        this.taking.attach(live)
-      }
+      if (begins) this.taking.attach(live)
     }
     this.unsure = true
   }
@@ -229,12 +230,10 @@ export class ServiceLive {
   /** What the host and one instance hold, compared whole. */
   private async level(instance: Instance, signal: AbortSignal): Promise<LiveInstance> {
     return await this.exclusive(async () => {
-      const { engine, record, sources } = this.options
-      let live = this.instances.get(instance.id)
-      if (live === undefined) {
-        live = new LiveInstance(await readCopy(engine, record, instance, signal))
-        this.instances.set(instance.id, live)
-      }
+      const { sources } = this.options
+      const live = await this.known(instance, signal)
+      // As it is now: how a file is deleted depends on whether it runs.
+      live.copy = live.copy.at(instance)
       await this.support(instance, signal)
       const scan = await sources.scan(this.service, null, signal)
       this.warn(scan)
@@ -246,6 +245,15 @@ export class ServiceLive {
         await this.deliver(changes, [live], `brought level: ${describe(changes.files)}`, signal)
       return live
     })
+  }
+
+  private async known(instance: Instance, signal: AbortSignal): Promise<LiveInstance> {
+    const { engine, record } = this.options
+    const known = this.instances.get(instance.id)
+    if (known !== undefined) return known
+    const live = new LiveInstance(await readCopy(engine, record, instance, signal))
+    this.instances.set(instance.id, live)
+    return live
   }
 
   /** Host paths of what the instance holds and the host has no more. What is there and ignored or unreadable is none of them. */
