@@ -12,6 +12,8 @@ export interface Remover {
   remove(container: Container, targets: readonly string[], signal: AbortSignal): Promise<void>
   /** Folders in which nothing is left, in this order; the others stay. */
   removeEmpty(container: Container, folders: readonly string[], signal: AbortSignal): Promise<void>
+  /** A folder in which nothing is but folders, with these; what holds a file stays. Does nothing where the image has no find. */
+  removeEmptyTree(container: Container, folder: string, signal: AbortSignal): Promise<void>
 }
 
 /** The kernel takes two megabytes of arguments, names and all. */
@@ -42,6 +44,11 @@ export function createRemover(docker: Docker): Remover {
         const { exitCode, output } = await run(container, ['rm', '-rf'], some, signal)
         if (exitCode !== 0) throw failed(container.service, output)
       }
+    },
+    async removeEmptyTree({ id }, folder, signal) {
+      // Innermost first; one that is not empty makes rmdir fail, which is as it should be.
+      const argv = ['find', folder, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';']
+      await runInside(docker, id, argv, '0', signal)
     },
     async removeEmpty(container, folders, signal) {
       for (const some of portions(folders)) await run(container, ['rmdir'], some, signal)

@@ -115,8 +115,10 @@ async function uploadAlone(
     return
   }
   const folders = foldersWithin(target, [...deleted, ...task.facts.there.keys()])
+  await tools.remover.removeEmptyTree(instance, target, signal)
   await tools.remover.removeEmpty(instance, folders, signal)
-  for (const folder of folders) task.facts.there.delete(folder)
+  for (const folder of [...task.facts.there.keys()])
+    if (within(target, folder)) task.facts.there.delete(folder)
   if ((await tools.files.stat(instance.id, target, signal)) === null)
     await uploadSome(task, progress, base, writes, deleted)
   else progress.failed.push({ target, cause })
