@@ -152,7 +152,12 @@ describe('a save is running code', () => {
       what: 'templates',
     })
     for (let turn = 0; turn < 4; turn += 1) expect(await get(served, '/page')).toBe('page two')
-    expect(await served.save('static/site.css', 'a {}')).toMatchObject({ type: 'reloaded', what: 'nothing' })
+    // Which folders are static is asked of the workers a moment after a reload; until then the file could be anything.
+    await vi.waitFor(
+      async () =>
+        expect(await served.save('static/site.css', 'a {}')).toMatchObject({ type: 'reloaded', what: 'nothing' }),
+      { timeout: 15_000, interval: 400 },
+    )
   })
 
   test('a test that no worker imported changes nothing, one that was imported does', async () => {

@@ -133,13 +133,13 @@ class Supervisor:
         load.batch.answer(
             {"type": "reloaded", "what": load.what, "generation": self.generation, "workers": pids, "ms": load.times()}
         )
-        unasked = self.state != "starting" and (load.quiet or not asked)
+        first_start = self.state == "starting"
+        unasked = not first_start and (load.quiet or not asked)
         self.decided("serving", None)
         if unasked:
             self.control.tell(self.status("changed"))
         self.upkeep.began()
-        load.first.send("about", pages=bool(self.nursery and self.nursery.is_warm and not self.nursery.knows_pages))
-        self.fill()
+        self.upkeep.after_switch(load.first, at_once=first_start or not asked)
         self.desk.next()
 
     def fill(self) -> None:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from .supervisor import Supervisor
 
 
+# How long the first requests of a generation have the processor to themselves.
+REST = 0.1
+
+
 class Upkeep:
     """What is known of the application, the warm zygote, and the spare worker."""
 
@@ -26,6 +30,16 @@ class Upkeep:
     def began(self) -> None:
         """Another generation serves: what was half told of the last one is void."""
         self._fresh = {}
+
+    def after_switch(self, first: Member, at_once: bool) -> None:
+        """What can wait until the first requests of a generation are answered: it takes the processor from them."""
+        server = self._server
+        if not at_once or server.load:
+            server.loop.after(REST, lambda: self.after_switch(first, server.load is None))
+        elif first in server.serving and not first.gone:
+            nursery = server.nursery
+            first.send("about", pages=bool(nursery and nursery.is_warm and not nursery.knows_pages))
+            server.fill()
 
     def learn(self, member: Member, message: Message) -> None:
         for key, value in message.items():

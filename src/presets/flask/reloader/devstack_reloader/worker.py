@@ -89,6 +89,8 @@ class Worker:
             app = _with_debugger(app, True)
         self._end_watch()
         self._look_for_refusals()
+        # Everything that was loaded stays: looking it all through is not the first request's work.
+        gc.freeze()
         gc.enable()
         self._begin(app, {"is": "ready"})
 
