@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { environment, FLASK, freePort, http, lives, pause, Served, until, uwsgi } from './reloader-rig.js'
 
 let venv = ''
@@ -155,7 +155,10 @@ describe('a save is running code', () => {
     // Which folders are static is asked of the workers a moment after a reload; until then the file could be anything.
     await vi.waitFor(
       async () =>
-        expect(await served.save('static/site.css', 'a {}')).toMatchObject({ type: 'reloaded', what: 'nothing' }),
+        expect(await served.save('static/site.css', 'a {}')).toMatchObject({
+          type: 'reloaded',
+          what: 'nothing',
+        }),
       { timeout: 15_000, interval: 400 },
     )
   })
