@@ -16,6 +16,10 @@ from .serve import Gate, Listener
 from .target import Target
 
 
+# When the garbage collector begins, in seconds after the application was loaded.
+GARBAGE_AFTER = 0.5
+
+
 class Worker:
     """One process of one generation."""
 
@@ -89,18 +93,28 @@ class Worker:
             app = _with_debugger(app, True)
         self._end_watch()
         self._look_for_refusals()
-        # Everything that was loaded stays: looking it all through is not the first request's work.
-        gc.freeze()
-        gc.enable()
         self._begin(app, {"is": "ready"})
 
     def _begin(self, app: Any, message: Dict[str, Any]) -> None:
         self.gate = Gate(self.listeners, self._handler(app), self._hand_over)
         threading.Thread(target=self._obey, name="devstack-reloader", daemon=True).start()
+        self._collect_later()
         message["ms"] = (time.monotonic() - self.began) * 1000
         message["threads"] = self.threads
         self.channel.send(message)
         self.gate.run(self.threads)
+
+    def _collect_later(self) -> None:
+        """Looking through all that was loaded is not the first request's work, and it stays anyway."""
+
+        def begin() -> None:
+            templates.remember()
+            gc.freeze()
+            gc.enable()
+
+        timer = threading.Timer(GARBAGE_AFTER, begin)
+        timer.daemon = True
+        timer.start()
 
     def _handler(self, app: Any) -> Callable[[socket.socket, Any, Listener], None]:
         target = self.target
@@ -136,7 +150,6 @@ class Worker:
         message, _ = self.channel.receive()
         if message is None or message["do"] != "serve failure":
             os._exit(1)
-        gc.enable()
         self._begin(failure.page(described), {"is": "ready", "failure": True})
 
     def _refuse(self, reason: str) -> None:
