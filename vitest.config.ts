@@ -10,6 +10,7 @@ export default defineConfig({
           include: ['test/**/*.test.{ts,tsx}'],
           exclude: ['test/**/*.engine.test.ts', '**/node_modules/**'],
           testTimeout: 20_000,
+          setupFiles: ['test/seed.ts'],
         },
       },
       {
@@ -19,6 +20,7 @@ export default defineConfig({
           exclude: ['**/node_modules/**'],
           fileParallelism: false,
           testTimeout: 300_000,
+          setupFiles: ['test/seed.ts'],
           hookTimeout: 600_000,
         },
       },

@@ -110,7 +110,9 @@ function definitionFiles(
   return (['secrets', 'configs'] as const).flatMap((kind) => {
     const used = [
       ...namesOf(bodies, kind).map((entry) => entry.name),
-      ...itemsOf(bodies, kind).flatMap(({ value }) => (isMap(value) ? [String(value['source'])] : [])),
+      ...itemsOf(bodies, kind).flatMap(({ value }) =>
+        isMap(value) && typeof value['source'] === 'string' ? [value['source']] : [],
+      ),
     ]
     return [...new Set(used)].flatMap((one): readonly Wanted[] => {
       const file: Entry | null = valueOf(loaded.definitions[kind].get(one) ?? [], 'file')

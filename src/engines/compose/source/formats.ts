@@ -203,7 +203,7 @@ function healthTest(path: string, bodies: readonly Body[]): readonly SourceProbl
   const test = valueOf(bodies, 'healthcheck', 'test')
   if (test === null || !Array.isArray(test.value) || test.value.length === 0) return []
   const first: unknown = test.value[0]
-  if (['CMD', 'CMD-SHELL', 'NONE'].includes(String(first))) return []
+  if (typeof first === 'string' && ['CMD', 'CMD-SHELL', 'NONE'].includes(first)) return []
   const message = `${path}.healthcheck.test: the list must begin with CMD, CMD-SHELL or NONE`
   return [{ message, at: test.at, hint: `write ["CMD", ${JSON.stringify(first)}, ...]`, stage: 'config' }]
 }

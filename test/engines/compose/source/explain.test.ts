@@ -195,3 +195,10 @@ test('includes without end, and a thousand files, are cut short', async () => {
   const { problems } = await explainComposeErrors(requestFor(folder, files))
   expect(problems.map(({ message }) => message)).toContain('more than 100 files are not read')
 })
+
+test('a health check that begins with a map is told like any other wrong one', async () => {
+  const files = { 'compose.yaml': 'services:\n  a: { image: x, healthcheck: { test: [{ CMD: curl }] } }\n' }
+  await using folder = await Folder.with(files)
+  const { problems } = await explainComposeErrors(requestFor(folder, files))
+  expect(problems.map(({ message }) => message).join()).toContain('healthcheck.test')
+})
