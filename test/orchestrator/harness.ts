@@ -27,7 +27,7 @@ export class FakeSources implements Sources {
   readonly files = new Map<string, string>()
   readonly refused = new Map<string, string>()
   /** Where the text is kept so that a fake engine can read it. */
-  private readonly real = mkdtempSync(join(tmpdir(), 'devstack-host-'))
+  private made: string | null = null
   private readonly untold = new Set<string>()
   private readonly batches: SourceBatch[] = []
   private wake: () => void = () => undefined
@@ -56,8 +56,13 @@ export class FakeSources implements Sources {
     rmSync(this.path(name), { recursive: true, force: true })
   }
 
+  private get real(): string {
+    this.made ??= mkdtempSync(join(tmpdir(), 'devstack-host-'))
+    return this.made
+  }
+
   dispose(): void {
-    rmSync(this.real, { recursive: true, force: true })
+    if (this.made !== null) rmSync(this.made, { recursive: true, force: true })
   }
 
   private noticed(path: string, tell: boolean): void {
