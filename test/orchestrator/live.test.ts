@@ -189,6 +189,21 @@ describe('nothing is lost', () => {
     expect(second.engine.readFile('api', '/app/delivered.py')).toBeNull()
   })
 
+  it('a recreated service is not built again for files that did not change', async () => {
+    const sources = host({ 'src/a.py': 'old', 'req.txt': 'one' })
+    const rules = [rule(sources), rule(sources, { action: 'rebuild', from: 'req.txt', target: null })]
+    const harness = await start(apiOf(rules), { sources })
+    await live(harness)
+    sources.write('src/a.py', 'new')
+    await vi.waitFor(() => expect(harness.engine.readFile('api', '/app/a.py')).toBe('new'))
+    await live(harness)
+    harness.engine.reconfigure('api')
+    await harness.session.handle(up)
+    await live(harness)
+    expect(harness.engine.readFile('api', '/app/a.py')).toBe('new')
+    expect(ofType(harness, 'updateDecided').map(({ action }) => action)).toEqual(['sync', 'sync'])
+  })
+
   it('a failed delivery is tried again', async () => {
     const sources = host({ 'src/a.py': 'old' })
     const harness = await start(apiOf([rule(sources)]), { sources })

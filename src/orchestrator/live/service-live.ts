@@ -51,6 +51,8 @@ export class ServiceLive {
   private lock: Promise<unknown> = Promise.resolve()
   private loop: Promise<void> | null = null
   private unsure = false
+  /** All of the host's files were looked at once. */
+  private looked = false
   private actingSince = 0
   private told = ''
 
@@ -238,10 +240,11 @@ export class ServiceLive {
       const scan = await sources.scan(this.service, null, signal)
       this.warn(scan)
       const whole = { ...scan, gone: await this.missing(live, scan, signal) }
-      const known = this.hashes.size > 0
-      const changes = findChanges(this.service, whole, [live.copy], this.hashes)
       // The first look at files that are not delivered is no change: it is what later ones are compared with.
-      if (changes !== null && (known || changes.present.length + changes.gone.length > 0))
+      if (!this.looked) findChanges(this.service, { ...scan, gone: [] }, [], this.hashes)
+      this.looked = true
+      const changes = findChanges(this.service, whole, [live.copy], this.hashes)
+      if (changes !== null)
         await this.deliver(changes, [live], `brought level: ${describe(changes.files)}`, signal)
       return live
     })
