@@ -86,7 +86,8 @@ function resolved(state: StackState, summaries: readonly ServiceSummary[]): Stac
   return services
 }
 
-function newService(summary: ServiceSummary): ServiceState {
+/** A service before anything is known of it. */
+export function newService(summary: ServiceSummary): ServiceState {
   return {
     name: summary.name,
     summary,

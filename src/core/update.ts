@@ -23,7 +23,7 @@ export function targetOf(rule: WatchRule, path: string): string | null {
 }
 
 function covers(rule: WatchRule, path: string): boolean {
-  return path === rule.path || path.startsWith(`${trimSlash(rule.path)}/`)
+  return isWithin(rule.path, path)
 }
 
 function trimSlash(path: string): string {
@@ -44,7 +44,7 @@ export function mountedBy(service: Pick<Service, 'binds'>, rule: WatchRule): Bin
   if (target === null) return null
   return (
     service.binds.find(
-      (bind) => within(bind.source, rule.path) && place(bind, rule.path) === trimSlash(target),
+      (bind) => isWithin(bind.source, rule.path) && place(bind, rule.path) === trimSlash(target),
     ) ?? null
   )
 }
@@ -54,7 +54,8 @@ function place(bind: BindMount, path: string): string {
   return trimSlash(trimSlash(bind.target) + inside)
 }
 
-function within(folder: string, path: string): boolean {
+/** True for the path itself and for what is below it. */
+export function isWithin(folder: string, path: string): boolean {
   return path === folder || path.startsWith(`${trimSlash(folder)}/`)
 }
 

@@ -1,12 +1,9 @@
 import { DevstackError } from '../core/error.js'
-import type { Intent } from '../core/intents.js'
 import { plan, type Plan } from '../core/plan.js'
-import { closure } from '../core/project.js'
 import type { Approvals } from './approvals.js'
+import { servicesOf, type UpIntent } from './bring-up.js'
 import type { Engine } from './ports.js'
 import type { Store } from './store.js'
-
-type UpIntent = Extract<Intent, { type: 'up' }>
 
 export interface ReplanOptions {
   readonly engine: Engine
@@ -56,6 +53,6 @@ async function newPlan(engine: Engine, intent: UpIntent, signal: AbortSignal): P
     () => undefined,
     signal,
   )
-  const names = services.length === 0 ? Object.keys(project.services) : closure(project, services)
+  const names = servicesOf(intent, project)
   return plan(project, await engine.observe(signal), { services: names, images, build: [], builtHashes })
 }

@@ -1,32 +1,25 @@
 import { DevstackError } from '../core/error.js'
 import type { LogLine } from '../core/events.js'
 import type { Intent } from '../core/intents.js'
-import { plan, type Operation } from '../core/plan.js'
-import { checkServices, closure, type EngineKind, type Project, type Service } from '../core/project.js'
-import { chainWeights } from '../core/schedule.js'
-import { applyOperation, execute } from './execute.js'
-import { createExpectedStops, type ExpectedStops } from './expected-stops.js'
-import { createConnection } from './connection.js'
-import { syncInstances } from './instances.js'
-import { createLogPump } from './logs.js'
-import { resolveProject } from './look.js'
-import { rememberDurations, tellOutcome } from './outcome.js'
-import type { Clock, DeliveryRecord, Engine, History, LivePreset, Resolution, Sources } from './ports.js'
-import { createStore, type Store } from './store.js'
+import type { Operation } from '../core/plan.js'
+import { checkServices, type EngineKind, type Project } from '../core/project.js'
 import { createApprovals, type Approvals } from './approvals.js'
-import { SUPERSEDED, type Action } from './live/acting.js'
-import { createLive, type Live } from './live/live.js'
+import { createBringUp, named, type BringUp, type UpIntent } from './bring-up.js'
+import { createConnection } from './connection.js'
+import { applyOperation } from './execute.js'
+import { createExpectedStops, type ExpectedStops } from './expected-stops.js'
+import { syncInstances } from './instances.js'
+import type { Action } from './live/acting.js'
+import { createLive, type Live, type LiveOptions } from './live/live.js'
+import { createLogPump } from './logs.js'
+import type { History, Resolution } from './ports.js'
 import { createReplan, PLAN } from './replan.js'
+import { createStore, type Store } from './store.js'
 
-export interface SessionOptions {
-  readonly engine: Engine
-  readonly clock: Clock
-  readonly sources: Sources
-  readonly record: DeliveryRecord
-  /** What is known of a service's kind; null: nothing. */
-  readonly preset: (service: Service) => LivePreset | null
-  /** Host files that come back from a service's containers, absolute. */
-  readonly bringBack: (service: string) => readonly string[]
+export interface SessionOptions extends Pick<
+  LiveOptions,
+  'engine' | 'clock' | 'sources' | 'record' | 'preset' | 'bringBack'
+> {
   readonly history: History
   readonly project: string
   readonly folder: string
@@ -55,18 +48,16 @@ export function createSession(options: SessionOptions): Session {
   return new RunningSession(options)
 }
 
-type UpIntent = Extract<Intent, { type: 'up' }>
-
 class RunningSession implements Session {
   readonly store: Store
   readonly ended: Promise<void>
   used = false
   private readonly life = new AbortController()
   private readonly finish: () => void
-  private readonly connected: Promise<void>
   private readonly pumps: readonly Promise<void>[]
   private readonly logs
   private readonly live: Live
+  private readonly coming: BringUp
   private readonly approvals: Approvals
   private batches = 0
   private readonly stops: ExpectedStops
@@ -85,21 +76,18 @@ class RunningSession implements Session {
   private watching: { readonly key: string; readonly controller: AbortController } | null = null
   private queue: Promise<void> = Promise.resolve()
   private stopController: AbortController | null = null
+  /** Makes the plan again; for no path, for those that were told last. */
+  private replan: (paths: readonly string[]) => void = () => undefined
 
   constructor(private readonly options: SessionOptions) {
-    const { engine, clock, sources, record, preset } = options
+    const { engine, clock } = options
     this.store = createStore(clock)
     this.stops = createExpectedStops(engine, this.store)
     this.logs = createLogPump(engine, this.store.emit)
     this.approvals = createApprovals(this.store)
     this.live = createLive({
-      engine,
+      ...options,
       store: this.store,
-      clock,
-      sources,
-      record,
-      preset,
-      bringBack: options.bringBack,
       approvals: this.approvals,
       nextBatch: () => (this.batches += 1),
       act: (action, service, _reason, signal) => this.act(action, service, signal),
@@ -116,7 +104,19 @@ class RunningSession implements Session {
       known: () => this.project !== null,
       lost: (gone) => this.up?.controller.abort(gone),
     })
-    this.connected = connection.connected
+    this.coming = createBringUp({
+      ...options,
+      store: this.store,
+      stops: this.stops,
+      live: this.live,
+      connected: connection.connected,
+      life: this.life.signal,
+      resolved: (known) => {
+        this.project = known
+      },
+      running: () => this.running(),
+      stop: (services) => this.stop(services, false),
+    })
     this.pumps = [connection.run(this.life.signal), this.logs.run(this.life.signal)].map((pump) =>
       pump.catch((error: unknown) => this.reportPump(error)),
     )
@@ -193,102 +193,18 @@ class RunningSession implements Session {
     const signals = [controller.signal, this.life.signal, giveUp ?? []].flat()
     const signal = AbortSignal.any(signals)
     this.lastUp = { ...intent, build: false }
-    const work = this.upOnce(intent, signal)
-    const done = work.catch(() => undefined)
+    const work = this.coming.up(intent, signal)
+    const done = work.then(
+      () => undefined,
+      () => undefined,
+    )
     this.up = { controller, done }
     try {
-      await work
+      const resolution = await work
+      if (intent.watch) this.watch(resolution)
     } finally {
       this.up = null
     }
-  }
-
-  private async upOnce(intent: UpIntent, signal: AbortSignal): Promise<void> {
-    const begin = this.options.clock.monotonic()
-    const before = new Set<string>()
-    try {
-      const resolution = await this.resolve(intent, 'up', signal)
-      const { project } = resolution
-      const names =
-        intent.services.length === 0 ? Object.keys(project.services) : closure(project, intent.services)
-      const observed = await this.options.engine.observe(signal)
-      syncInstances(this.store, observed)
-      for (const service of this.running()) before.add(service)
-      this.store.emit({ type: 'upStarted', services: names })
-      const { images, builtHashes } = resolution
-      const build = intent.build ? named(intent.services, Object.keys(project.services)) : []
-      const steps = plan(project, observed, { services: names, images, build, builtHashes })
-      this.store.emit({
-        type: 'planned',
-        operations: steps.operations.map(({ id, label, cause, services }) => ({
-          id,
-          label,
-          cause,
-          services,
-        })),
-      })
-      const outcome = await this.execute(steps, project, signal)
-      tellOutcome(this.store, outcome, project, Math.round(this.options.clock.monotonic() - begin))
-      if (outcome.touched > 0 && outcome.failures.length === 0) {
-        // It only orders the next run's starts: a full disk is no reason to fail this one.
-        await rememberDurations(this.store, this.options.history).catch(() => undefined)
-      }
-      if (intent.watch) this.watch(resolution)
-    } catch (error) {
-      await this.giveUp(error, before, Math.round(this.options.clock.monotonic() - begin))
-      throw error
-    }
-  }
-
-  private async resolve(intent: UpIntent, purpose: 'up' | 'look', signal: AbortSignal): Promise<Resolution> {
-    const { services, profiles, freePorts } = intent
-    const request = { services, profiles, freePorts, purpose }
-    const [resolution] = await Promise.all([
-      resolveProject(this.options.engine, this.store, request, signal),
-      this.connected,
-    ])
-    this.project = resolution.project
-    return resolution
-  }
-
-  private async execute(
-    steps: ReturnType<typeof plan>,
-    project: Project,
-    signal: AbortSignal,
-  ): Promise<Awaited<ReturnType<typeof execute>>> {
-    const { clock, history, healthDeadlineMs } = this.options
-    const weights = chainWeights(project, steps.operations.length === 0 ? {} : await history.read())
-    return execute(steps, {
-      engine: this.stops,
-      store: this.store,
-      clock,
-      project,
-      signal,
-      healthDeadlineMs,
-      weight: (name) => weights.get(name) ?? 0,
-      beforeStart: async (name, startSignal) => {
-        const service = project.services[name]
-        if (service !== undefined) await this.live.beforeStart(service, startSignal)
-      },
-    })
-  }
-
-  /** Ends an `up` that failed or was cancelled. A cancelled one stops what it started. */
-  private async giveUp(error: unknown, before: ReadonlySet<string>, durationMs: number): Promise<void> {
-    // Another one follows at once, and what runs goes on.
-    if (error === SUPERSEDED) return
-    const cancelled = error instanceof DevstackError && error.code === 'CANCELLED'
-    if (cancelled && !this.life.signal.aborted) {
-      // What was started last may not have been told yet.
-      syncInstances(this.store, await this.options.engine.observe(this.life.signal))
-      await this.stop(
-        this.running().filter((name) => !before.has(name)),
-        false,
-      )
-    } else if (error instanceof DevstackError) {
-      this.store.emit({ type: 'failed', error: error.toInfo() })
-    }
-    this.store.emit({ type: 'stackFailed', durationMs, cancelled, failures: [] })
   }
 
   /** An `up` of these services as the last one was asked for. */
@@ -328,7 +244,7 @@ class RunningSession implements Session {
 
   private async look(): Promise<void> {
     if (this.project !== null) return
-    await this.resolve(this.lastUp, 'look', this.life.signal)
+    await this.coming.resolve(this.lastUp, 'look', this.life.signal)
     syncInstances(this.store, await this.options.engine.observe(this.life.signal))
   }
 
@@ -411,8 +327,6 @@ class RunningSession implements Session {
   }
 
   /** An `up` that changes nothing about what is watched lets the watch go on. */
-  private replan: (paths: readonly string[]) => void = () => undefined
-
   private watch({ project, inputs }: Resolution): void {
     const key = JSON.stringify([project.services, inputs])
     if (this.watching?.key === key && !this.watching.controller.signal.aborted) return
@@ -434,7 +348,10 @@ class RunningSession implements Session {
       )
     }
     void this.live.watch(project, inputs, this.replan, controller.signal).catch((error: unknown) => {
-      if (!controller.signal.aborted) this.reportPump(error)
+      if (controller.signal.aborted) return
+      // The next `up` watches again.
+      controller.abort()
+      this.reportPump(error)
     })
   }
 
@@ -443,8 +360,4 @@ class RunningSession implements Session {
     if (!(error instanceof DevstackError)) throw error
     this.store.emit({ type: 'failed', error: error.toInfo() })
   }
-}
-
-function named(names: readonly string[], all: readonly string[]): readonly string[] {
-  return names.length === 0 ? all : names
 }

@@ -1,5 +1,5 @@
 import { formatPosition, never } from '../core/error.js'
-import type { Event } from '../core/events.js'
+import type { Event, LiveEventBody } from '../core/events.js'
 import { deliveredText } from '../core/select.js'
 import { filesText, lastUpdate, liveAfter } from '../core/select-update.js'
 import type { StackState, UpdateRecord } from '../core/state.js'
@@ -7,23 +7,7 @@ import { formatShort } from '../core/text.js'
 import { of, type Note } from './note.js'
 
 /** The Events of live update. */
-export type LiveEvent = Extract<
-  Event,
-  {
-    readonly type:
-      | 'filesChanged'
-      | 'updateDecided'
-      | 'delivered'
-      | 'commandRan'
-      | 'broughtBack'
-      | 'reloaded'
-      | 'updateFailed'
-      | 'freshnessChanged'
-      | 'serverKnown'
-      | 'approvalRequested'
-      | 'approvalEnded'
-  }
->
+export type LiveEvent = Extract<Event, { readonly type: LiveEventBody['type'] }>
 
 type Of<T extends Event['type']> = Extract<Event, { readonly type: T }>
 
@@ -68,8 +52,7 @@ function updateDecided(event: Of<'updateDecided'>, verbose: boolean): readonly N
   const [rule] = event.rules
   const place = rule === undefined || rule.at === null ? '' : ` (${rule.at.file}:${String(rule.at.line)})`
   const files = filesText([event], 3)
-  const level = event.batch === 0 ? ', changed meanwhile' : ''
-  return [of(event.service, `${event.action} for ${files}${level}${place}`)]
+  return [of(event.service, `${event.action} for ${files}${place}`)]
 }
 
 function commandRan(event: Of<'commandRan'>): readonly Note[] {

@@ -1,5 +1,6 @@
 import { beginOf, freshOf, lastUpdate } from '../core/select-update.js'
 import { fitText } from '../core/select.js'
+import { isWithin } from '../core/update.js'
 import type { SourcePosition } from '../core/error.js'
 import type { ServiceState, StackState, UpdateRecord, UpdateStep } from '../core/state.js'
 import { formatShort, sanitise } from '../core/text.js'
@@ -132,18 +133,14 @@ function placeText(at: SourcePosition, near: Near): string {
 /** For more than a delivery: which change asked for it. */
 function becauseLines(update: UpdateRecord, near: Near): readonly WhyLine[] {
   const [rule] = update.rules
-  const files =
-    rule === undefined
-      ? []
-      : update.files.filter((file) => file === rule.path || file.startsWith(rule.path.replace(/\/?$/u, '/')))
-  const meanwhile = update.batch === 0 ? ['changed while nobody watched or the container was not there'] : []
+  const files = rule === undefined ? [] : update.files.filter((file) => isWithin(rule.path, file))
   const asked =
     update.action === 'sync' || update.files.length < 2 || files[0] === undefined
       ? []
       : [`${update.action} because of ${near(files[0])}`]
   const paths = [...update.files, ...update.rules.map(({ path }) => path)]
   const known = update.reason === '' || paths.some((path) => update.reason === `${update.action}: ${path}`)
-  return [...meanwhile, ...asked, ...(known ? [] : [update.reason])].map((text) => line(`  ${text}`))
+  return [...asked, ...(known ? [] : [update.reason])].map((text) => line(`  ${text}`))
 }
 
 /** `saved 12:03:04.101`, `noticed +2 ms`, `delivered +7 ms (1 file, 3.1 kB)`: times since the save. */

@@ -1,4 +1,5 @@
 import type { Dependency, Instance, Project, Service, WatchRule } from '../../src/core/project.js'
+import { newService } from '../../src/core/reduce.js'
 import { initialState, type ServiceState, type StackState } from '../../src/core/state.js'
 
 /** A service that needs `dependsOn` to be healthy. */
@@ -72,35 +73,16 @@ export function instance(of: Service, more: Partial<Instance> = {}): Instance {
 }
 
 export function serviceState(name: string, more: Partial<ServiceState> = {}): ServiceState {
-  return {
+  const summary = {
     name,
-    summary: {
-      name,
-      oneShot: false,
-      hasHealthCheck: true,
-      dependsOn: [],
-      ports: [],
-      built: false,
-      watched: false,
-    },
-    phase: 'pending',
-    health: 'none',
-    wanted: true,
-    operation: null,
-    hold: null,
-    image: null,
+    oneShot: false,
+    hasHealthCheck: true,
+    dependsOn: [],
     ports: [],
-    instances: {},
-    startedAt: null,
-    readyAt: null,
-    cause: null,
-    output: [],
-    logLines: 0,
-    logDropped: 0,
-    freshness: { state: 'unknown', waitingFor: 'nothing of it is watched', since: null },
-    server: null,
-    ...more,
+    built: false,
+    watched: false,
   }
+  return { ...newService(summary), wanted: true, ...more }
 }
 
 export function stackState(...services: readonly ServiceState[]): StackState {

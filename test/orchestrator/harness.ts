@@ -5,8 +5,7 @@ import { dirname, join } from 'node:path'
 import type { Event } from '../../src/core/events.js'
 import type { Intent } from '../../src/core/intents.js'
 import type { Service } from '../../src/core/project.js'
-import { delivers, mountedBy, ruleFor, targetOf } from '../../src/core/update.js'
-import { isWithin } from '../../src/orchestrator/live/changes.js'
+import { delivers, isWithin, mountedBy, ruleFor, targetOf } from '../../src/core/update.js'
 import type {
   DeliveryRecord,
   Engine,

@@ -54,6 +54,7 @@ class FakePreset implements LivePreset {
   readonly told: DeliveredFiles[] = []
   answers: TakeUpResult[] = []
   attached = 0
+  fails: DevstackError | null = null
   offered: ReturnType<LivePreset['offer']> = null
   support = () => Promise.resolve([])
   offer = () => this.offered
@@ -64,6 +65,7 @@ class FakePreset implements LivePreset {
       first: { type: 'taken', what: 'start', detail: '' },
       takeUp: (files) => {
         this.told.push(files)
+        if (this.fails !== null) return Promise.reject(this.fails)
         return Promise.resolve(this.answers.shift() ?? { type: 'taken', what: 'app', detail: '2 workers' })
       },
       close: () => undefined,
@@ -289,6 +291,17 @@ describe('the processes', () => {
     await live(harness)
   })
 
+  it('that cannot be told leave the freshness unknown, and the session alive', async () => {
+    const sources = host({ 'src/a.py': 'old' })
+    const preset = new FakePreset()
+    preset.fails = new DevstackError('EXEC_FAILED', 'the pipe broke')
+    const harness = await start(apiOf([rule(sources)]), { sources, preset })
+    await live(harness)
+    sources.write('src/a.py', 'new')
+    await vi.waitFor(() => expect(freshness(harness)?.waitingFor).toBe('the pipe broke'))
+    expect(freshness(harness)?.state).toBe('unknown')
+  })
+
   it('that can only be restarted are restarted, and attached to anew', async () => {
     const sources = host({ 'src/a.py': 'old' })
     const preset = new FakePreset()
@@ -405,6 +418,40 @@ describe('rules', () => {
     await live(harness)
     expect(ofType(harness, 'commandRan')).toHaveLength(2)
   })
+
+  it('a command that cannot be run at all is told, and is no reason to be called live', async () => {
+    const sources = host({ 'src/req.txt': 'one' })
+    const exec = { argv: ['pip'], user: null, workdir: '/app', env: {} }
+    const rules = [rule(sources, { action: 'sync+exec', exec })]
+    const harness = await start(apiOf(rules, { sources: { '/app/req.txt': 'one' } }), { sources })
+    await live(harness)
+    harness.engine.onRun(() => Promise.reject(new DevstackError('EXEC_FAILED', 'there is no pip')))
+    sources.write('src/req.txt', 'two')
+    await vi.waitFor(() => expect(freshness(harness)?.waitingFor).toContain('there is no pip'))
+    expect(freshness(harness)?.state).toBe('stale')
+  })
+
+  it('a command that did not succeed before the session ended is run by the next one', async () => {
+    const sources = host({ 'src/req.txt': 'one' })
+    const record = new FakeRecord()
+    const exec = { argv: ['pip'], user: null, workdir: '/app', env: {} }
+    const service = apiOf([rule(sources, { action: 'sync+exec', exec })], { sources: { '/app/req.txt': 'one' } })
+    const first = await start(service, { sources, record })
+    await live(first)
+    first.engine.onRun(() => 1)
+    sources.write('src/req.txt', 'two')
+    await vi.waitFor(() => expect(ofType(first, 'commandRan')).toHaveLength(1))
+    await first.session.handle({ type: 'leave' })
+    const engine = first.engine.reopen()
+    engine.onRun(() => 0)
+    const second = await start(service, { sources, record }, engine)
+    await live(second)
+    expect(ofType(second, 'commandRan')).toMatchObject([{ argv: ['pip'], exitCode: 0 }])
+    await second.session.handle({ type: 'leave' })
+    const third = await start(service, { sources, record }, engine.reopen())
+    await live(third)
+    expect(ofType(third, 'commandRan')).toEqual([])
+  })
 })
 
 describe('a file that devstack.yaml brings back', () => {
@@ -459,6 +506,20 @@ describe("a preset's installation", () => {
     sources.write('src/req.txt', 'two')
     await vi.waitFor(() => expect(builds()).toBe(before + 1))
     await live(harness)
+  })
+})
+
+describe('while the engine does not answer', () => {
+  it('a save waits, is tried again, and is never called live before it is there', async () => {
+    const sources = host({ 'src/a.py': 'old' })
+    const harness = await start(apiOf([rule(sources)]), { sources })
+    await live(harness)
+    harness.engine.lose()
+    sources.write('src/a.py', 'new')
+    await vi.waitFor(() => expect(freshness(harness)?.state).toBe('stale'), 5000)
+    harness.engine.recover()
+    await vi.waitFor(() => expect(freshness(harness)?.state).toBe('live'), 10_000)
+    expect(harness.engine.readFile('api', '/app/a.py')).toBe('new')
   })
 })
 

@@ -1,6 +1,6 @@
 import type { UpdateRule } from '../../core/events.js'
 import type { Service, WatchAction, WatchCommand, WatchRule } from '../../core/project.js'
-import { delivers, mountedBy, ruleFor, strongest, targetOf } from '../../core/update.js'
+import { delivers, isWithin, mountedBy, ruleFor, strongest, targetOf } from '../../core/update.js'
 import type { SourceFile, SourceScan } from '../ports.js'
 import type { InstanceCopy } from './instance-copy.js'
 
@@ -9,6 +9,8 @@ export interface DueCommand {
   readonly command: WatchCommand
   /** A preset's installation that fails in the container may still work in a build; a user's own command waits for a save. */
   readonly elseRebuild: boolean
+  /** The changed files that ask for it, by target. */
+  readonly targets: readonly string[]
 }
 
 /** What a look at the host found to be really another content than what is in the instances, or than it was. */
@@ -84,6 +86,8 @@ function ruled(
   }
   const rules = [...counts.keys()]
   const action = strongest(rules.map((rule) => rule.action)) ?? 'sync'
+  const targetsOf = (rule: WatchRule): readonly string[] =>
+    files.flatMap((file) => (ruleFor(service, file) === rule ? (targetOf(rule, file) ?? []) : []))
   const told = [...counts].map(([rule, count]): UpdateRule => {
     return { action: rule.action, path: rule.path, at: rule.at, files: count }
   })
@@ -91,9 +95,10 @@ function ruled(
     files,
     action,
     rules: told.toSorted((a, b) => Number(b.action === action) - Number(a.action === action)),
-    commands: rules.flatMap(({ exec, at }) =>
-      exec === null ? [] : [{ command: exec, elseRebuild: at === null }],
-    ),
+    commands: rules.flatMap((rule) => {
+      const { exec, at } = rule
+      return exec === null ? [] : [{ command: exec, elseRebuild: at === null, targets: targetsOf(rule) }]
+    }),
   }
 }
 
@@ -146,11 +151,6 @@ function mountedTarget(service: Service, path: string): readonly string[] {
   const rule = ruleFor(service, path)
   if (rule === null || !delivers(rule.action) || mountedBy(service, rule) === null) return []
   return [targetOf(rule, path) ?? []].flat()
-}
-
-/** True for the path itself and for what is below it. */
-export function isWithin(folder: string, path: string): boolean {
-  return path === folder || path.startsWith(`${folder}/`)
 }
 
 /** The host's file that a path in the container comes from, or null. */

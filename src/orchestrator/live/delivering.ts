@@ -1,6 +1,6 @@
 import { DevstackError } from '../../core/error.js'
 import type { Delivery, FileChange } from '../ports.js'
-import { hostPathOf, type Changes } from './changes.js'
+import { hostPathOf, type Changes, type DueCommand } from './changes.js'
 import type { LiveInstance } from './live-instance.js'
 import type { ServiceLive } from './service-live.js'
 
@@ -48,12 +48,14 @@ export function createDelivering(owner: ServiceLive): Delivering {
     async deliver(live, found, signal) {
       const { store, clock } = options
       const changes = live.copy.differences(found.present, found.gone)
-      for (const due of found.commands) live.due.set(JSON.stringify(due.command), due)
+      for (const due of found.commands) owe(live, due)
       live.delivered(found.mounted, clock.now())
       if (changes.length === 0) return
       const begin = clock.monotonic()
       try {
         const { bytes, failed } = await live.copy.deliver(changes, signal)
+        const targeted = found.commands.flatMap((due) => due.targets)
+        if (targeted.length > 0) await live.copy.doubt(targeted)
         const refused = new Set(failed.map(({ target }) => target))
         tryAgain(failed, changes)
         const written = targets(changes, refused, false)
@@ -70,6 +72,13 @@ export function createDelivering(owner: ServiceLive): Delivering {
       }
     },
   }
+}
+
+/** Each command once, whichever rules and saves ask for it. */
+function owe(live: LiveInstance, due: DueCommand): void {
+  const key = JSON.stringify(due.command)
+  const known = live.due.get(key)?.targets ?? []
+  live.due.set(key, { ...due, targets: [...new Set([...known, ...due.targets])] })
 }
 
 function targets(

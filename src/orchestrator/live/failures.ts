@@ -26,7 +26,9 @@ export function createFailures(owner: ServiceLive): Failures {
       return text ?? null
     },
     add(step, key, { message, waitsFor, output = [] }) {
-      standing.set(key, `${waitsFor} (${message})`)
+      const text = `${waitsFor} (${message})`
+      if (standing.get(key) === text && step === 'deliver') return
+      standing.set(key, text)
       const about = { batch: owner.batch, service: owner.service.name, place: null }
       owner.options.store.emit({ type: 'updateFailed', ...about, step, message, output, waitsFor })
     },

@@ -20,6 +20,10 @@ export interface InstanceCopy {
    * @throws DevstackError DELIVERY_FAILED, ENGINE_*
    */
   deliver(changes: readonly FileChange[], signal: AbortSignal): Promise<Delivery>
+  /** These ask for a command that has not succeeded yet: the next session delivers them again and runs it. */
+  doubt(targets: readonly string[]): Promise<void>
+  /** It has. */
+  confirm(targets: readonly string[]): Promise<void>
   /** A command in the instance wrote this itself. */
   learn(target: string, sha256: string): Promise<void>
   /** The same instance as it is now: it was started, say. */
@@ -53,6 +57,15 @@ class Copy implements InstanceCopy {
     readonly complete: boolean,
     readonly held: Map<string, string>,
   ) {}
+
+  async doubt(targets: readonly string[]): Promise<void> {
+    await this.record.add(this.instance.id, Object.fromEntries(targets.map((target) => [target, ''])))
+  }
+
+  async confirm(targets: readonly string[]): Promise<void> {
+    const held = targets.map((target) => [target, this.held.get(target) ?? null] as const)
+    await this.record.add(this.instance.id, Object.fromEntries(held))
+  }
 
   async learn(target: string, sha256: string): Promise<void> {
     this.held.set(target, sha256)

@@ -1,5 +1,6 @@
 import type { Instance } from '../../core/project.js'
-import { isWithin, type DueCommand } from './changes.js'
+import { isWithin } from '../../core/update.js'
+import type { DueCommand } from './changes.js'
 import type { DeliveredFiles, Reloader, TakeUpResult } from '../ports.js'
 import type { InstanceCopy } from './instance-copy.js'
 
@@ -86,11 +87,6 @@ export class LiveInstance {
     this.written.clear()
     this.deleted.clear()
     return files
-  }
-
-  /** They could not be taken up after all. */
-  giveBack(files: DeliveredFiles): void {
-    if (this.running) this.add(files)
   }
 
   private add({ written, deleted }: DeliveredFiles): void {

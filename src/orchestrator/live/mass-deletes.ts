@@ -1,7 +1,8 @@
 import type { Service, WatchRule } from '../../core/project.js'
 import type { Approvals } from '../approvals.js'
 import type { Sources } from '../ports.js'
-import { isWithin, type Changes } from './changes.js'
+import { isWithin } from '../../core/update.js'
+import type { Changes } from './changes.js'
 
 /** Asks before everything below a watched folder is deleted: a folder that was moved away may come back. */
 export interface MassDeletes {

@@ -1,11 +1,11 @@
 import { DevstackError } from '../../core/error.js'
-import type { Instance, Service, WatchRule } from '../../core/project.js'
-import { delivers } from '../../core/update.js'
+import type { Instance, Service } from '../../core/project.js'
+import { isWithin } from '../../core/update.js'
 import type { Approvals } from '../approvals.js'
 import type { Clock, DeliveryRecord, Engine, FileChange, LivePreset, Sources, SourceScan } from '../ports.js'
 import type { Store } from '../store.js'
 import { createActing, type Act, type Acting, type Action } from './acting.js'
-import { findChanges, isWithin, type Changes, type HostHashes } from './changes.js'
+import { findChanges, hostPathOf, type Changes, type HostHashes } from './changes.js'
 import { createDelivering, type Delivering } from './delivering.js'
 import { createFailures, type Failures } from './failures.js'
 import { freshnessOf } from './freshness.js'
@@ -13,6 +13,10 @@ import { readCopy } from './instance-copy.js'
 import { LiveInstance } from './live-instance.js'
 import { createMassDeletes, type MassDeletes } from './mass-deletes.js'
 import { createTakeUp, type TakeUp } from './take-up.js'
+
+/** Of what could not be done at all, such as while the engine is away. */
+const WORK = 'work'
+const RETRY_MS = 2000
 
 export interface LiveOptions {
   readonly engine: Engine
@@ -55,6 +59,7 @@ export class ServiceLive {
   private looked = false
   private actingSince = 0
   private told = ''
+  private retry: NodeJS.Timeout | undefined
 
   constructor(
     readonly options: LiveOptions,
@@ -74,6 +79,7 @@ export class ServiceLive {
 
   end(): void {
     this.life.abort()
+    clearTimeout(this.retry)
     this.acting.end()
     for (const live of this.instances.values()) live.detach()
   }
@@ -166,6 +172,7 @@ export class ServiceLive {
 
   kick(): void {
     if (this.loop !== null || this.signal.aborted) return
+    clearTimeout(this.retry)
     this.loop = this.work().then(
       () => this.rest(),
       (error: unknown) => this.rest(error),
@@ -177,8 +184,13 @@ export class ServiceLive {
     if (this.signal.aborted) return
     if (error !== undefined) {
       if (!(error instanceof DevstackError)) throw error
-      this.failures.add('deliver', 'work', { message: error.why ?? error.message, waitsFor: 'the next save' })
+      // What was to be done is still there: the engine may answer again in a moment.
+      this.failures.add('deliver', WORK, { message: error.why ?? error.message, waitsFor: 'another try' })
+      this.retry = setTimeout(() => this.kick(), RETRY_MS).unref()
+      this.tell()
+      return
     }
+    this.failures.end(WORK)
     this.tell()
     if (this.hasWork()) this.kick()
   }
@@ -193,7 +205,6 @@ export class ServiceLive {
   }
 
   private async work(): Promise<void> {
-    this.failures.end('work')
     for (;;) {
       this.signal.throwIfAborted()
       if (this.toLevel.size > 0) await this.levelStarted()
@@ -207,26 +218,33 @@ export class ServiceLive {
   }
 
   private async levelStarted(): Promise<void> {
+    // One that is added meanwhile may not be among those that are looked at now.
     const ids = [...this.toLevel]
-    this.toLevel.clear()
     const { instances } = await this.options.engine.observe(this.signal)
     for (const id of ids) {
+      this.toLevel.delete(id)
       const instance = instances.find((candidate) => candidate.id === id)
-      if (instance === undefined) {
-        this.forget(id)
-        continue
+      try {
+        if (instance === undefined) this.forget(id)
+        else await this.levelOne(instance)
+      } catch (error) {
+        this.toLevel.add(id)
+        throw error
       }
-      const known = await this.exclusive(() => this.known(instance, this.signal))
-      const begins =
-        instance.state === 'running' && (!known.running || known.instance.startedAt !== instance.startedAt)
-      // Before anything is delivered: what comes now may come too late for its process.
-      if (begins) known.started(instance)
-      const early = begins ? known.takeEarly().map((target): FileChange => ({ type: 'delete', target })) : []
-      if (early.length > 0) await this.options.engine.deliver(instance, early, this.signal)
-      const live = await this.level(instance, this.signal)
-      if (begins) this.taking.attach(live)
     }
     this.unsure = true
+  }
+
+  private async levelOne(instance: Instance): Promise<void> {
+    const known = await this.exclusive(() => this.known(instance, this.signal))
+    const begins =
+      instance.state === 'running' && (!known.running || known.instance.startedAt !== instance.startedAt)
+    // Before anything is delivered: what comes now may come too late for its process.
+    if (begins) known.started(instance)
+    const early = begins ? known.takeEarly().map((target): FileChange => ({ type: 'delete', target })) : []
+    if (early.length > 0) await this.options.engine.deliver(instance, early, this.signal)
+    const live = await this.level(instance, this.signal)
+    if (live.running && live.attaching === null) this.taking.attach(live)
   }
 
   /** What the host and one instance hold, compared whole. */
@@ -268,7 +286,7 @@ export class ServiceLive {
     const there = new Set(scan.files.map(({ target }) => target))
     const paths = [...live.copy.held.keys()]
       .filter((target) => !there.has(target))
-      .flatMap((target) => this.service.watch.flatMap((rule) => hostPath(rule, target) ?? []))
+      .flatMap((target) => hostPathOf(this.service, target) ?? [])
       .filter((path) => !scan.refused.some((refused) => isWithin(refused.path, path)))
     return paths.length === 0 ? [] : (await this.options.sources.scan(this.service, paths, signal)).gone
   }
@@ -276,27 +294,25 @@ export class ServiceLive {
   private async update(): Promise<void> {
     const paths = [...this.paths]
     this.paths.clear()
-    await this.exclusive(async () => {
-      const scan = await this.options.sources.scan(this.service, paths, this.signal)
-      this.warn(scan)
-      await this.massDeletes.lookAgain(this.signal)
-      const lives = [...this.instances.values()]
-      const changes = findChanges(
-        this.service,
-        scan,
-        lives.map(({ copy }) => copy),
-        this.hashes,
-      )
-      if (changes === null) return
-      const [first] = changes.rules
-      await this.deliver(
-        changes,
-        lives,
-        `${changes.action}: ${first?.path ?? describe(changes.files)}`,
-        this.signal,
-      )
-    })
+    try {
+      await this.exclusive(() => this.updateOnce(paths))
+    } catch (error) {
+      for (const path of paths) this.paths.add(path)
+      throw error
+    }
     this.unsure = true
+  }
+
+  private async updateOnce(paths: readonly string[]): Promise<void> {
+    const scan = await this.options.sources.scan(this.service, paths, this.signal)
+    this.warn(scan)
+    await this.massDeletes.lookAgain(this.signal)
+    const lives = [...this.instances.values()]
+    const copies = lives.map(({ copy }) => copy)
+    const changes = findChanges(this.service, scan, copies, this.hashes)
+    if (changes === null) return
+    const reason = `${changes.action}: ${changes.rules[0]?.path ?? describe(changes.files)}`
+    await this.deliver(changes, lives, reason, this.signal)
   }
 
   private async deliver(
@@ -351,12 +367,6 @@ export class ServiceLive {
     this.lock = result.catch(() => undefined)
     return await result
   }
-}
-
-function hostPath(rule: WatchRule, target: string): string | null {
-  if (rule.target === null || !delivers(rule.action)) return null
-  if (target !== rule.target && !target.startsWith(`${rule.target}/`)) return null
-  return rule.path + target.slice(rule.target.length)
 }
 
 /** `a.py, b.py and 3 more`. */

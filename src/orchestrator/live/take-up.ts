@@ -127,7 +127,12 @@ async function tellProcesses(
   files: DeliveredFiles,
 ): Promise<TakeUpResult> {
   const detached = { type: 'unproven', reason: 'it was detached' } as const
-  return (await live.reloader?.takeUp(files, owner.signal)) ?? detached
+  try {
+    return (await live.reloader?.takeUp(files, owner.signal)) ?? detached
+  } catch (error) {
+    if (owner.signal.aborted || !(error instanceof DevstackError)) throw error
+    return { type: 'unproven', reason: error.why ?? error.message }
+  }
 }
 
 function tellFailure(
@@ -156,17 +161,34 @@ async function runCommand(
   due: DueCommand,
 ): Promise<void> {
   const { argv } = due.command
-  const { exitCode, output } = await run(owner, live, argv, due.command)
-  if (exitCode === 0) {
+  const { problem, output } = await tryCommand(owner, live, due.command)
+  if (problem === null) {
     owner.failures.end(key)
+    await live.copy.confirm(due.targets)
     return await bringBack(owner, live)
   }
   const rebuild = due.elseRebuild && owner.service.build !== null
-  const text = `${argv.join(' ')} ended with ${String(exitCode)}: ${output.at(-1) ?? ''}`
+  const text = `${argv.join(' ')} ${problem}`
   // It is tried again with the next change of one of its files.
   const waitsFor = rebuild ? 'a rebuild' : 'the next save'
   owner.failures.add('exec', key, { message: text, waitsFor, output })
   if (rebuild) owner.act('rebuild', text)
+}
+
+/** What went wrong, or null. */
+async function tryCommand(
+  owner: ServiceLive,
+  live: LiveInstance,
+  command: WatchCommand,
+): Promise<{ readonly problem: string | null; readonly output: readonly string[] }> {
+  try {
+    const { exitCode, output } = await run(owner, live, command.argv, command)
+    const problem = exitCode === 0 ? null : `ended with ${String(exitCode)}: ${output.at(-1) ?? ''}`
+    return { problem, output }
+  } catch (error) {
+    if (owner.signal.aborted || !(error instanceof DevstackError)) throw error
+    return { problem: `cannot run: ${error.why ?? error.message}`, output: [] }
+  }
 }
 
 async function run(
