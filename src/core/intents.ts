@@ -23,7 +23,7 @@ export type Intent =
   | { readonly type: 'start'; readonly services: readonly string[] }
   | { readonly type: 'restart'; readonly services: readonly string[] }
   | { readonly type: 'rebuild'; readonly services: readonly string[] }
-  /** Lets go what waits for a decision; empty: the only one that waits. */
+  /** Lets go what waits for a decision. */
   | { readonly type: 'approve'; readonly hold: string }
   /** Removes containers and networks, with `volumes` the data too; the session ends. */
   | { readonly type: 'down'; readonly volumes: boolean }

@@ -13,7 +13,7 @@ export interface Approvals {
   /** What it was about has gone. */
   withdraw(id: string, reason: string): void
   /**
-   * Lets one go and carries it out; '' stands for the only one.
+   * Lets one go and carries it out.
    * @throws DevstackError USAGE where nothing waits under that id
    */
   approve(id: string): Promise<void>
@@ -30,8 +30,7 @@ export function createApprovals(store: Store): Approvals {
     withdraw(id, reason) {
       if (waiting.delete(id)) store.emit({ type: 'approvalEnded', id, outcome: 'withdrawn', reason })
     },
-    async approve(wanted) {
-      const id = wanted === '' && waiting.size === 1 ? ([...waiting.keys()][0] ?? '') : wanted
+    async approve(id) {
       const run = waiting.get(id)
       if (run === undefined) throw unknown(id, [...waiting.keys()])
       waiting.delete(id)
@@ -42,12 +41,9 @@ export function createApprovals(store: Store): Approvals {
 }
 
 function unknown(id: string, known: readonly string[]): DevstackError {
-  if (known.length === 0) return new DevstackError('USAGE', 'nothing waits for an approval')
-  const names = known.join(', ')
-  if (id === '')
-    return new DevstackError('USAGE', 'several things wait for an approval', { hint: `name one: ${names}` })
+  const cause = known.length === 0 ? 'nothing waits for an approval' : `these wait: ${known.join(', ')}`
   return new DevstackError('USAGE', `nothing waits under the name "${id}"`, {
-    cause: `these wait: ${names}`,
-    hint: didYouMean(id, known),
+    cause,
+    hint: didYouMean(id, known) ?? 'devstack approve --list',
   })
 }

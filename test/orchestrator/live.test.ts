@@ -348,7 +348,7 @@ describe('the processes', () => {
     sources.write('src/a.py', 'new')
     await vi.waitFor(() => expect(harness.session.store.getState().approvals).toHaveLength(1))
     expect(commands).toEqual([])
-    await harness.session.handle({ type: 'approve', hold: '' })
+    await harness.session.handle({ type: 'approve', hold: 'migrate-api' })
     expect(commands).toEqual([['flask', 'db', 'upgrade']])
   })
 })
@@ -435,7 +435,9 @@ describe('rules', () => {
     const sources = host({ 'src/req.txt': 'one' })
     const record = new FakeRecord()
     const exec = { argv: ['pip'], user: null, workdir: '/app', env: {} }
-    const service = apiOf([rule(sources, { action: 'sync+exec', exec })], { sources: { '/app/req.txt': 'one' } })
+    const service = apiOf([rule(sources, { action: 'sync+exec', exec })], {
+      sources: { '/app/req.txt': 'one' },
+    })
     const first = await start(service, { sources, record })
     await live(first)
     first.engine.onRun(() => 1)
