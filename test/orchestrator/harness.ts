@@ -30,6 +30,7 @@ export class FakeSources implements Sources {
   private readonly untold = new Set<string>()
   private readonly batches: SourceBatch[] = []
   private wake: () => void = () => undefined
+  private broken: Error | null = null
 
   /** Absolute path of a host file. */
   path(name: string): string {
@@ -99,6 +100,12 @@ export class FakeSources implements Sources {
     return Promise.resolve(found)
   }
 
+  /** The watch ends with this error. */
+  break(error: Error): void {
+    this.broken = error
+    this.wake()
+  }
+
   async *watch(
     _services: readonly Service[],
     _warn: unknown,
@@ -106,6 +113,11 @@ export class FakeSources implements Sources {
   ): AsyncGenerator<SourceBatch> {
     yield { paths: [], settled: true }
     while (!signal.aborted) {
+      if (this.broken !== null) {
+        const error = this.broken
+        this.broken = null
+        throw error
+      }
       const batch = this.batches.shift()
       if (batch !== undefined) {
         yield batch

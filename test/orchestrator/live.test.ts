@@ -484,6 +484,14 @@ describe('a file that devstack.yaml brings back', () => {
     expect(ofType(harness, 'delivered').flatMap(({ written }) => written)).toEqual(['/app/package.json'])
   })
 
+  it('that cannot be written is told, and the session goes on', async () => {
+    const { harness, sources } = await started()
+    sources.replace = () => Promise.reject(new Error('ENOSPC: no space left on device'))
+    sources.write('src/package.json', 'two')
+    await vi.waitFor(() => expect(ofType(harness, 'warned')[0]?.message).toContain('ENOSPC'))
+    await live(harness)
+  })
+
   it('stays as it is where it was changed on the host meanwhile', async () => {
     const { harness, sources } = await started()
     sources.write('src/lock', 'mine', false)
@@ -508,6 +516,35 @@ describe("a preset's installation", () => {
     sources.write('src/req.txt', 'two')
     await vi.waitFor(() => expect(builds()).toBe(before + 1))
     await live(harness)
+  })
+})
+
+describe('a watch that breaks', () => {
+  it('is told, nothing is called live any more, and the next up watches again', async () => {
+    const sources = host({ 'src/a.py': 'old' })
+    const harness = await start(apiOf([rule(sources)]), { sources })
+    await live(harness)
+    sources.break(new DevstackError('OPERATION_FAILED', 'the watcher ended'))
+    await vi.waitFor(() => expect(freshness(harness)?.state).toBe('unknown'))
+    expect(freshness(harness)?.waitingFor).toContain('the watcher ended')
+    await harness.session.handle(up)
+    await live(harness)
+    sources.write('src/a.py', 'new')
+    await vi.waitFor(() => expect(harness.engine.readFile('api', '/app/a.py')).toBe('new'))
+  })
+})
+
+describe('an instance that ran before anybody watched', () => {
+  it('is asked for what was delivered to it before, and is stale where that has failed', async () => {
+    const sources = host({ 'src/a.py': 'old' })
+    const first = await start(apiOf([rule(sources)]), { sources })
+    await live(first)
+    await first.session.handle({ type: 'leave' })
+    const preset = new FakePreset()
+    preset.answers = [{ type: 'failed', message: 'SyntaxError', place: null, output: [] }]
+    const second = await start(apiOf([rule(sources)]), { sources, preset }, first.engine.reopen())
+    await vi.waitFor(() => expect(freshness(second)?.state).toBe('stale'))
+    expect(preset.told).toEqual([{ written: [], deleted: [] }])
   })
 })
 

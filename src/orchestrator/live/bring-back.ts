@@ -40,6 +40,11 @@ async function bringOneBack(owner: ServiceLive, live: LiveInstance, path: string
     return 'it was changed on the host meanwhile'
   // First: the watcher tells of the write, and then there is nothing to deliver.
   await live.copy.learn(target, sha256)
-  await sources.replace(path, content)
-  return null
+  try {
+    await sources.replace(path, content)
+    return null
+  } catch (error) {
+    // A folder that is not there, a full disk: said, and nothing else waits for it.
+    return error instanceof Error ? error.message : String(error)
+  }
 }

@@ -13,6 +13,8 @@ export interface FreshnessFacts {
   readonly busy: boolean
   /** Why the last update did not get through. */
   readonly failure: string | null
+  /** Why nobody watches its files any more; null while somebody does. */
+  readonly unwatched: string | null
   /** Id of the approval that deletions wait for. */
   readonly held: string | null
 }
@@ -34,6 +36,8 @@ export function freshnessOf(facts: FreshnessFacts): Verdict {
   const running = instances.filter((live) => live.running)
   if (running.length === 0) return { state: 'unknown', waitingFor: 'it does not run' }
   if (running.some(({ taking }) => taking)) return { state: 'reloading', waitingFor: 'its processes' }
+  if (facts.unwatched !== null)
+    return { state: 'unknown', waitingFor: `its files to be watched again (${facts.unwatched}): devstack up` }
   if (busy) return { state: 'syncing', waitingFor: 'changed files' }
   if (proves && running.some(({ result }) => result === null))
     return { state: 'reloading', waitingFor: 'its server to start' }

@@ -18,6 +18,8 @@ export class LiveInstance {
   result: TakeUpResult | null = null
   /** It may hold the address of a container that has another one now: its processes are told to look again. */
   refresh = false
+  /** It ran before anybody here watched: what its processes took up of what it holds is not known. */
+  joined = false
   /** Its processes are being told right now. */
   taking = false
   /** Commands of `sync+exec` that have still to run in it, each once, whichever rules ask for it. */

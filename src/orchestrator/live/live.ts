@@ -1,3 +1,4 @@
+import { DevstackError } from '../../core/error.js'
 import type { Event } from '../../core/events.js'
 import type { Project, Service } from '../../core/project.js'
 import { ruleFor } from '../../core/update.js'
@@ -77,6 +78,7 @@ export function createLive(options: LiveOptions): Live {
       findChanges(own, await sources.scan(own, null, signal), [], inputHashes)
       const unsubscribe = store.subscribe(hear)
       for (const live of lives) {
+        live.watchEnded(null)
         const ids = Object.keys(store.getState().services[live.service.name]?.instances ?? {})
         for (const id of ids) live.instanceStarted(id)
       }
@@ -92,6 +94,10 @@ export function createLive(options: LiveOptions): Live {
           const changed = scan === null ? null : findChanges(own, scan, [], inputHashes)
           if (changed !== null) onInputs(changed.files)
         }
+      } catch (error) {
+        const reason = error instanceof DevstackError ? error.message : 'watching failed'
+        if (!signal.aborted) for (const live of lives) live.watchEnded(reason)
+        throw error
       } finally {
         unsubscribe()
       }

@@ -59,12 +59,15 @@ export class ServiceLive {
   private looked = false
   private actingSince = 0
   private told = ''
+  private unwatched: string | null = null
+  private readonly since: number
   private retry: NodeJS.Timeout | undefined
 
   constructor(
     readonly options: LiveOptions,
     readonly service: Service,
   ) {
+    this.since = options.clock.now()
     this.preset = options.preset(service)
     this.acting = createActing(service.name, options.act, (action) => this.acted(action))
     this.massDeletes = createMassDeletes(options, service, () => this.levelAll())
@@ -96,6 +99,12 @@ export class ServiceLive {
   changed(paths: readonly string[]): void {
     for (const path of paths) this.paths.add(path)
     if (paths.length > 0) this.kick()
+  }
+
+  /** Nobody tells of its files any more, for this reason; null: somebody does again. */
+  watchEnded(reason: string | null): void {
+    this.unwatched = reason
+    this.tell()
   }
 
   /** Looks again for anything that was not told. */
@@ -157,6 +166,7 @@ export class ServiceLive {
       acting: this.acting.current,
       busy: this.paths.size + this.toLevel.size > 0 || this.loop !== null,
       failure: this.failures.first ?? this.acting.failure,
+      unwatched: this.unwatched,
       held: this.massDeletes.held,
     })
     const text = JSON.stringify([verdict, this.batch])
@@ -241,6 +251,7 @@ export class ServiceLive {
       instance.state === 'running' && (!known.running || known.instance.startedAt !== instance.startedAt)
     // Before anything is delivered: what comes now may come too late for its process.
     if (begins) known.started(instance)
+    if (begins) known.joined = Date.parse(instance.startedAt ?? '') < this.since
     const early = begins ? known.takeEarly().map((target): FileChange => ({ type: 'delete', target })) : []
     if (early.length > 0) await this.options.engine.deliver(instance, early, this.signal)
     const live = await this.level(instance, this.signal)

@@ -69,6 +69,9 @@ async function attach(owner: ServiceLive, live: LiveInstance, controller: AbortC
     const reloader = await preset?.attach({ engine, service, instance, changed }, signal)
     if (reloader === undefined) return
     if (signal.aborted) return reloader.close()
+    // Of one that ran already its greeting says nothing about what was delivered to it before: that is asked for.
+    const earlier = live.joined ? await reloader.takeUp({ written: [], deleted: [] }, signal) : null
+    if (signal.aborted) return reloader.close()
     live.reloader = reloader
     if (reloader.server !== null) {
       const { name, reason } = reloader.server
@@ -76,7 +79,7 @@ async function attach(owner: ServiceLive, live: LiveInstance, controller: AbortC
       if (known?.name !== name || known.reason !== reason)
         options.store.emit({ type: 'serverKnown', service: service.name, server: name, reason })
     }
-    settle(owner, live, reloader.first)
+    settle(owner, live, earlier?.type === 'failed' ? earlier : reloader.first)
   } catch (error) {
     if (signal.aborted) return
     const reason = error instanceof DevstackError ? (error.why ?? error.message) : String(error)
