@@ -162,3 +162,9 @@ export function hostPathOf(service: Service, target: string): string | null {
   }
   return best === null ? null : best.path + target.slice((best.target ?? '').length)
 }
+
+/** `a.py, b.py and 3 more`. */
+export function describe(files: readonly string[]): string {
+  const names = files.slice(0, 2).map((file) => file.split('/').at(-1) ?? file)
+  return files.length > 2 ? `${names.join(', ')} and ${String(files.length - 2)} more` : names.join(', ')
+}

@@ -55,13 +55,15 @@ export class LiveInstance {
     for (const { at, files } of this.recent) if (at >= began) this.add(files)
   }
 
-  /** What has to be deleted once more now that it runs; asked for once. */
-  takeEarly(): readonly string[] {
+  /** What has to be deleted once more now that it runs; what is there again, as a file or as a folder, is not to go. */
+  get earlyDeletes(): readonly string[] {
     const held = [...this.copy.held.keys()]
-    // What is there again, as a file or as a folder, is not to go.
-    const targets = [...this.early].filter((target) => !held.some((other) => isWithin(target, other)))
+    return [...this.early].filter((target) => !held.some((other) => isWithin(target, other)))
+  }
+
+  /** They are deleted. */
+  endEarly(): void {
     this.early.clear()
-    return targets
   }
 
   stopped(): void {

@@ -1,16 +1,15 @@
 import { DevstackError } from '../../core/error.js'
-import type { Instance, Service } from '../../core/project.js'
-import { isWithin } from '../../core/update.js'
+import type { Service } from '../../core/project.js'
 import type { Approvals } from '../approvals.js'
-import type { Clock, DeliveryRecord, Engine, FileChange, LivePreset, Sources, SourceScan } from '../ports.js'
+import type { Clock, DeliveryRecord, Engine, LivePreset, Sources, SourceScan } from '../ports.js'
 import type { Store } from '../store.js'
 import { createActing, type Act, type Acting, type Action } from './acting.js'
-import { findChanges, hostPathOf, type Changes, type HostHashes } from './changes.js'
+import { describe, findChanges, type Changes, type HostHashes } from './changes.js'
 import { createDelivering, type Delivering } from './delivering.js'
 import { createFailures, type Failures } from './failures.js'
 import { freshnessOf } from './freshness.js'
-import { readCopy } from './instance-copy.js'
-import { LiveInstance } from './live-instance.js'
+import { createLeveling, type Leveling } from './leveling.js'
+import type { LiveInstance } from './live-instance.js'
 import { createMassDeletes, type MassDeletes } from './mass-deletes.js'
 import { createTakeUp, type TakeUp } from './take-up.js'
 
@@ -43,37 +42,34 @@ export class ServiceLive {
   batch = 0
   readonly failures: Failures
   readonly preset: LivePreset | null
-  private readonly hashes: HostHashes = new Map()
+  readonly hashes: HostHashes = new Map()
   private readonly paths = new Set<string>()
   private readonly toLevel = new Set<string>()
-  private readonly supported = new Set<string>()
   private readonly acting: Acting
   private readonly massDeletes: MassDeletes
-  private readonly taking: TakeUp
+  readonly taking: TakeUp
   private readonly delivering: Delivering
+  private readonly leveling: Leveling
   private readonly life = new AbortController()
   private lock: Promise<unknown> = Promise.resolve()
   private loop: Promise<void> | null = null
   private unsure = false
-  /** All of the host's files were looked at once. */
-  private looked = false
   private actingSince = 0
   private told = ''
   private unwatched: string | null = null
-  private readonly since: number
   private retry: NodeJS.Timeout | undefined
 
   constructor(
     readonly options: LiveOptions,
     readonly service: Service,
   ) {
-    this.since = options.clock.now()
     this.preset = options.preset(service)
     this.acting = createActing(service.name, options.act, (action) => this.acted(action))
     this.massDeletes = createMassDeletes(options, service, () => this.levelAll())
     this.taking = createTakeUp(this)
     this.failures = createFailures(this)
     this.delivering = createDelivering(this)
+    this.leveling = createLeveling(this)
   }
 
   get signal(): AbortSignal {
@@ -92,7 +88,7 @@ export class ServiceLive {
     const { instances } = await this.options.engine.observe(signal)
     const own = instances.filter(({ service, state }) => service === this.service.name && state !== 'dead')
     for (const id of this.instances.keys()) if (!own.some((instance) => instance.id === id)) this.forget(id)
-    for (const instance of own) await this.level(instance, signal)
+    for (const instance of own) await this.leveling.level(instance, signal)
   }
 
   /** These paths may have changed; the rest is decided by what is there. */
@@ -217,7 +213,7 @@ export class ServiceLive {
   private async work(): Promise<void> {
     for (;;) {
       this.signal.throwIfAborted()
-      if (this.toLevel.size > 0) await this.levelStarted()
+      if (this.toLevel.size > 0) await this.levelAsked()
       else if (this.paths.size > 0) await this.update()
       else if (await this.taking.next()) continue
       else if (this.unsure) {
@@ -227,7 +223,7 @@ export class ServiceLive {
     }
   }
 
-  private async levelStarted(): Promise<void> {
+  private async levelAsked(): Promise<void> {
     // One that is added meanwhile may not be among those that are looked at now.
     const ids = [...this.toLevel]
     const { instances } = await this.options.engine.observe(this.signal)
@@ -236,70 +232,13 @@ export class ServiceLive {
       const instance = instances.find((candidate) => candidate.id === id)
       try {
         if (instance === undefined) this.forget(id)
-        else await this.levelOne(instance)
+        else await this.leveling.running(instance)
       } catch (error) {
         this.toLevel.add(id)
         throw error
       }
     }
     this.unsure = true
-  }
-
-  private async levelOne(instance: Instance): Promise<void> {
-    const known = await this.exclusive(() => this.known(instance, this.signal))
-    const begins =
-      instance.state === 'running' && (!known.running || known.instance.startedAt !== instance.startedAt)
-    // Before anything is delivered: what comes now may come too late for its process.
-    if (begins) known.started(instance)
-    if (begins) known.joined = Date.parse(instance.startedAt ?? '') < this.since
-    const early = begins ? known.takeEarly().map((target): FileChange => ({ type: 'delete', target })) : []
-    if (early.length > 0) await this.options.engine.deliver(instance, early, this.signal)
-    const live = await this.level(instance, this.signal)
-    if (live.running && live.attaching === null) this.taking.attach(live)
-  }
-
-  /** What the host and one instance hold, compared whole. */
-  private async level(instance: Instance, signal: AbortSignal): Promise<LiveInstance> {
-    return await this.exclusive(async () => {
-      const { sources } = this.options
-      const live = await this.known(instance, signal)
-      // As it is now: how a file is deleted depends on whether it runs.
-      live.copy = live.copy.at(instance)
-      await this.support(instance, signal)
-      const scan = await sources.scan(this.service, null, signal)
-      this.warn(scan)
-      const whole = { ...scan, gone: await this.missing(live, scan, signal) }
-      // The first look at files that are not delivered is no change: it is what later ones are compared with.
-      if (!this.looked) findChanges(this.service, { ...scan, gone: [] }, [], this.hashes)
-      this.looked = true
-      const changes = findChanges(this.service, whole, [live.copy], this.hashes)
-      if (changes !== null)
-        await this.deliver(changes, [live], `brought level: ${describe(changes.files)}`, signal)
-      return live
-    })
-  }
-
-  private async known(instance: Instance, signal: AbortSignal): Promise<LiveInstance> {
-    const { engine, record } = this.options
-    const known = this.instances.get(instance.id)
-    if (known !== undefined) return known
-    const live = new LiveInstance(await readCopy(engine, record, instance, signal))
-    this.instances.set(instance.id, live)
-    return live
-  }
-
-  /** Host paths of what the instance holds and the host has no more. What is there and ignored or unreadable is none of them. */
-  private async missing(
-    live: LiveInstance,
-    scan: SourceScan,
-    signal: AbortSignal,
-  ): Promise<readonly string[]> {
-    const there = new Set(scan.files.map(({ target }) => target))
-    const paths = [...live.copy.held.keys()]
-      .filter((target) => !there.has(target))
-      .flatMap((target) => hostPathOf(this.service, target) ?? [])
-      .filter((path) => !scan.refused.some((refused) => isWithin(refused.path, path)))
-    return paths.length === 0 ? [] : (await this.options.sources.scan(this.service, paths, signal)).gone
   }
 
   private async update(): Promise<void> {
@@ -326,7 +265,8 @@ export class ServiceLive {
     await this.deliver(changes, lives, reason, this.signal)
   }
 
-  private async deliver(
+  /** Tells what was found, brings it into these instances, and asks for what their rules ask beyond that. */
+  async deliver(
     found: Changes,
     lives: readonly LiveInstance[],
     reason: string,
@@ -348,22 +288,15 @@ export class ServiceLive {
     }
   }
 
-  private async support(instance: Instance, signal: AbortSignal): Promise<void> {
-    if (this.preset === null || this.supported.has(instance.id)) return
-    const files = await this.preset.support(this.service)
-    if (files.length > 0) await this.options.engine.deliver(instance, files, signal)
-    this.supported.add(instance.id)
-  }
-
   forget(id: string): void {
     this.instances.get(id)?.detach()
     this.instances.delete(id)
-    this.supported.delete(id)
+    this.leveling.forget(id)
   }
 
   private readonly warned = new Set<string>()
 
-  private warn({ refused }: SourceScan): void {
+  warn({ refused }: SourceScan): void {
     for (const { path, reason } of refused) {
       const text = `${this.service.name}: ${JSON.stringify(path)} is not delivered: ${reason}`
       if (this.warned.has(text)) continue
@@ -373,15 +306,9 @@ export class ServiceLive {
   }
 
   /** Scans and deliveries never overlap: the later one always knows what the earlier one did. */
-  private async exclusive<T>(work: () => Promise<T>): Promise<T> {
+  async exclusive<T>(work: () => Promise<T>): Promise<T> {
     const result = this.lock.then(work, work)
     this.lock = result.catch(() => undefined)
     return await result
   }
-}
-
-/** `a.py, b.py and 3 more`. */
-function describe(files: readonly string[]): string {
-  const names = files.slice(0, 2).map((file) => file.split('/').at(-1) ?? file)
-  return files.length > 2 ? `${names.join(', ')} and ${String(files.length - 2)} more` : names.join(', ')
 }
