@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, openSync, readFileSync, truncateSync, statSync, closeSync, writeFileSync } from 'node:fs'
+import { mkdirSync, openSync, readFileSync, truncateSync, statSync, closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { DevstackError } from '../core/error.js'
 import { connectSession, type SessionClient } from '../host/session/client.js'
 import type { Server } from './io.js'
-import { serverFile, type StackRef } from './stack.js'
+import { servedBy, type StackRef } from './stack.js'
 import { build } from './version.js'
 
 const LOG_LIMIT = 1024 * 1024
@@ -38,7 +38,7 @@ export async function ensureSession(
       return 'ending' as const
     })
     if (client === 'ending') {
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await sleep(50)
       continue
     }
     if (client?.hello.lasting === true) return { client, started }
@@ -48,8 +48,7 @@ export async function ensureSession(
     } else if (started) {
       throw lost(stack)
     } else {
-      await startSession(stack, env)
-      started = true
+      started = await startSession(stack, env)
     }
   }
 }
@@ -65,7 +64,7 @@ async function joinCurrent(
 ): Promise<SessionClient | null> {
   const client = await connectSession(stack.socketPath, fromStart)
   if (client === null) return null
-  const serves = server === null || !client.hello.lasting || server === servedBy(stack)
+  const serves = server === null || !client.hello.lasting || server === servedBy(stack.stateFolder)
   if (serves && client.hello.build === build) return client
   await client.send({ type: 'leave' }).catch(ignoreLost)
   await client.closed
@@ -143,12 +142,12 @@ function ignoreLost(error: unknown): void {
   if (!(error instanceof DevstackError) || error.code !== 'SESSION_LOST') throw error
 }
 
+/** False where another session was faster and holds the stack. */
 async function startSession(
   stack: StackRef,
   env: Readonly<Record<string, string | undefined>>,
-): Promise<void> {
+): Promise<boolean> {
   mkdirSync(stack.stateFolder, { recursive: true, mode: 0o700 })
-  writeFileSync(serverFile(stack.stateFolder), stack.server, { mode: 0o600 })
   const log = openLog(logPath(stack))
   const entry = fileURLToPath(new URL('./session.js', import.meta.url))
   const child = spawn(process.execPath, [entry, '--stack', JSON.stringify(stack)], {
@@ -158,24 +157,15 @@ async function startSession(
     stdio: ['ignore', log, log, 'ipc'],
   })
   closeSync(log)
-  await new Promise<void>((resolve, reject) => {
-    child.once('message', () => resolve())
+  const listens = await new Promise<boolean>((resolve, reject) => {
+    child.once('message', () => resolve(true))
     child.once('error', reject)
-    // Exit 0 before it listened: another session was faster.
-    child.once('exit', (code) => (code === 0 ? resolve() : reject(lost(stack))))
+    child.once('exit', (code) => (code === 0 ? resolve(false) : reject(lost(stack))))
   })
   child.removeAllListeners()
   if (child.connected) child.disconnect()
   child.unref()
-}
-
-/** Which server the running session was started with; '' where that was not written down. */
-function servedBy(stack: StackRef): string {
-  try {
-    return readFileSync(serverFile(stack.stateFolder), 'utf8')
-  } catch {
-    return ''
-  }
+  return listens
 }
 
 function openLog(path: string): number {

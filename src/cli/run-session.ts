@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { createHistory } from '../host/history.js'
+import { writePrivateFile } from '../host/project/state.js'
 import { listen, serve } from '../host/session/server.js'
 import { createDeliveryRecord } from '../host/deliveries.js'
 import { createSources } from '../host/watch/sources.js'
@@ -7,7 +8,7 @@ import { createSession, type Session } from '../orchestrator/session.js'
 import { systemClock } from './clock.js'
 import { rememberServices } from './early-source.js'
 import { presetOf } from './presets.js'
-import { createEngine, packagePath, type StackRef } from './stack.js'
+import { createEngine, packagePath, serverFile, type Learned, type StackRef } from './stack.js'
 import { build, version } from './version.js'
 
 /** devstack's own files for containers, in the package. */
@@ -31,8 +32,10 @@ export interface RunSessionOptions {
  */
 export async function runSession(stack: StackRef, options: RunSessionOptions): Promise<void> {
   const server = await listen(stack.socketPath)
-  const wrapped = new Set<string>()
-  const engine = await createEngine(stack, options.env, wrapped)
+  // By its owner alone, and before anybody is greeted: who joins compares it.
+  if (options.lasting) await writePrivateFile(serverFile(stack.stateFolder), stack.server)
+  const learned: Learned = { wrapped: new Set(), bringBack: stack.bringBack }
+  const engine = await createEngine(stack, options.env, learned)
   const support = packagePath(SUPPORT)
   const { server: answers } = stack
   const session = createSession({
@@ -40,8 +43,9 @@ export async function runSession(stack: StackRef, options: RunSessionOptions): P
     clock: systemClock,
     sources: createSources(),
     record: createDeliveryRecord(join(stack.stateFolder, 'delivered')),
-    bringBack: (service) => stack.bringBack[service] ?? [],
-    preset: (service) => presetOf(service, { support, server: answers, wrapped: wrapped.has(service.name) }),
+    bringBack: (service) => learned.bringBack[service] ?? [],
+    preset: (service) =>
+      presetOf(service, { support, server: answers, wrapped: learned.wrapped.has(service.name) }),
     history: createHistory(join(stack.stateFolder, 'history.json')),
     project: stack.name,
     folder: stack.folder,

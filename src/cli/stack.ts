@@ -75,11 +75,19 @@ export async function openStack({ io, globals }: CommandContext): Promise<StackR
   }
 }
 
-/** The engine that runs the stack. Opens nothing yet. `wrapped` is filled with the services that a reloader runs. */
+/** What a session asks of its services while it runs: kept by the engine's own reading of the project. */
+export interface Learned {
+  /** The services that a reloader runs. */
+  readonly wrapped: Set<string>
+  /** As {@link StackRef.bringBack}, of devstack.yaml as it is now. */
+  bringBack: StackRef['bringBack']
+}
+
+/** The engine that runs the stack. Opens nothing yet. `learned` is filled whenever the project is read. */
 export async function createEngine(
   stack: StackRef,
   env: Environment,
-  wrapped: Set<string> = new Set(),
+  learned: Learned = { wrapped: new Set(), bringBack: {} },
 ): Promise<Engine> {
   const { createComposeEngine } = await import('../engines/compose/engine.js')
   const { engineEndpoint } = await import('../host/bootstrap/endpoint.js')
@@ -87,6 +95,8 @@ export async function createEngine(
   const { readHostCa } = await import('../engines/images/host-settings.js')
   const ca = (await readHostCa(env))?.files[0]
   const config = await configReader(stack, env)
+  const { wrapped } = learned
+  learned.bringBack = stack.bringBack
   const engine = createComposeEngine({
     folder: stack.folder,
     get files() {
@@ -129,12 +139,13 @@ export async function createEngine(
     ...engine,
     async resolve(request, emit, signal) {
       await config.refresh()
+      learned.bringBack = config.current().bringBack
       return engine.resolve(request, emit, signal)
     },
   }
 }
 
-interface Configured extends Pick<StackRef, 'composeFiles' | 'watch' | 'presets'> {
+interface Configured extends Pick<StackRef, 'composeFiles' | 'watch' | 'presets' | 'bringBack'> {
   readonly locate: FoundProject['locateConfig']
 }
 
@@ -153,7 +164,13 @@ async function configReader(
       if (stamp === seen) return
       const found = await findProject({ cwd: stack.folder, config: stack.configFile, env, cache: null })
       const { composeFiles, locateConfig } = found
-      current = { composeFiles, watch: watchOf(found), presets: presetsOf(found), locate: locateConfig }
+      current = {
+        composeFiles,
+        watch: watchOf(found),
+        presets: presetsOf(found),
+        bringBack: bringBackOf(found),
+        locate: locateConfig,
+      }
       seen = stamp
     },
   }
@@ -173,8 +190,8 @@ export async function imageEngine(env: Environment): Promise<ImageEngine> {
   return createImageEngine(() => docker.client())
 }
 
-/** Which server the last session was started with. */
-function servedBy(stateFolder: string): Server {
+/** Which server the session that runs, or else the last one, was started with. */
+export function servedBy(stateFolder: string): Server {
   try {
     const text = readFileSync(serverFile(stateFolder), 'utf8')
     return text === 'production' ? text : 'reloader'

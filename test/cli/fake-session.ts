@@ -6,20 +6,23 @@ import { Writable } from 'node:stream'
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DevstackError } from '../../src/core/error.js'
-import type { Io } from '../../src/cli/io.js'
+import type { GlobalOptions, Io } from '../../src/cli/io.js'
 import { main } from '../../src/cli/main.js'
-import { openStack } from '../../src/cli/stack.js'
+import { openStack, type StackRef } from '../../src/cli/stack.js'
 import { build, version } from '../../src/cli/version.js'
 import { readMessages, writeMessage } from '../../src/host/session/lines.js'
-import { PROTOCOL, type ClientMessage } from '../../src/host/session/protocol.js'
+import { PROTOCOL, type ClientMessage, type Hello } from '../../src/host/session/protocol.js'
 import type { StorySource } from '../ui/story.js'
 
 /** A project in a folder of its own, and command lines that are run in it. */
 export interface FakeProject extends AsyncDisposable {
   readonly folder: string
   run(...argv: readonly string[]): Promise<Ran>
+  /** What a command line makes of the folder, with the flags that were given. */
+  stack(flags?: Partial<GlobalOptions>): Promise<StackRef>
+  readonly env: Io['env']
   /** A session of it, which tells a story and takes Intents as the story does. */
-  serve(source: StorySource): Promise<AsyncDisposable>
+  serve(source: StorySource, hello?: Partial<Hello>): Promise<AsyncDisposable>
 }
 
 export interface Ran {
@@ -31,7 +34,13 @@ export interface Ran {
 export async function fakeProject(): Promise<FakeProject> {
   const folder = await mkdtemp(join(tmpdir(), 'dscli-'))
   await writeFile(join(folder, 'compose.yaml'), 'services:\n  api:\n    image: scratch\n')
-  const env = { HOME: folder, XDG_STATE_HOME: join(folder, '.state'), PATH: process.env['PATH'] }
+  const env = {
+    HOME: folder,
+    XDG_STATE_HOME: join(folder, '.state'),
+    PATH: process.env['PATH'],
+    // No engine answers there: what a command does with one belongs to the tests that need it.
+    DOCKER_HOST: `unix://${folder}/no-engine.sock`,
+  }
   const ioTo = (texts: { out: string; err: string }): Io => {
     const stream = (name: 'out' | 'err'): NodeJS.WriteStream =>
       new Writable({
@@ -42,15 +51,10 @@ export async function fakeProject(): Promise<FakeProject> {
       }) as unknown as NodeJS.WriteStream
     return { env, cwd: folder, stdin: process.stdin, stdout: stream('out'), stderr: stream('err') }
   }
-  return {
-    folder,
-    async run(...argv) {
-      const texts = { out: '', err: '' }
-      const code = await main(argv, ioTo(texts))
-      return { code, ...texts }
-    },
-    async serve(source) {
-      const globals = {
+  const stack = async (flags: Partial<GlobalOptions> = {}): Promise<StackRef> =>
+    openStack({
+      io: ioTo({ out: '', err: '' }),
+      globals: {
         config: null,
         projectName: null,
         cwd: folder,
@@ -59,21 +63,35 @@ export async function fakeProject(): Promise<FakeProject> {
         yes: false,
         engine: null,
         server: null,
-      }
-      const { socketPath } = await openStack({ io: ioTo({ out: '', err: '' }), globals })
-      return serveStory(socketPath, source)
+        ...flags,
+      },
+    })
+  return {
+    folder,
+    env,
+    stack,
+    async run(...argv) {
+      const texts = { out: '', err: '' }
+      const code = await main(argv, ioTo(texts))
+      return { code, ...texts }
     },
+    serve: async (source, hello) => serveStory((await stack()).socketPath, source, hello),
     [Symbol.asyncDispose]: async () => rm(folder, { recursive: true, force: true }),
   }
 }
 
-async function serveStory(path: string, source: StorySource): Promise<AsyncDisposable> {
+async function serveStory(
+  path: string,
+  source: StorySource,
+  hello: Partial<Hello> = {},
+): Promise<AsyncDisposable> {
+  const usual: Hello = { protocol: PROTOCOL, version, build, pid: process.pid, lasting: true }
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.on('error', () => socket.destroy())
     socket.once('close', () => sockets.delete(socket))
-    writeMessage(socket, { hello: { protocol: PROTOCOL, version, build, pid: process.pid, lasting: true } })
+    writeMessage(socket, { hello: { ...usual, ...hello } })
     readMessages(socket, (message) => void answer(socket, message as ClientMessage, source))
   })
   await mkdir(dirname(path), { recursive: true })
