@@ -18,7 +18,10 @@ export interface ScanHere {
 export function scanHere(rules: Rules, paths: readonly string[]): ScanHere | null {
   if (paths.length > MOST_PATHS) return null
   const wanted = [...new Set(paths)].filter((path) => rules.covers(path) || rules.enters(path))
-  const found = wanted.map((path) => ({ path, found: findSource(rules, path, false) }))
+  const found = wanted
+    .map((path) => ({ path, found: findSource(rules, path, false) }))
+    // What is only entered may hold covered files, or may have held some; itself it is none.
+    .filter(({ path, found: { type } }) => type === 'folder' || type === 'gone' || rules.covers(path))
   if (found.some(({ found: { type } }) => type === 'folder')) return null
   const bytes = found.reduce((sum, { found }) => sum + (found.type === 'file' ? found.stats.size : 0), 0)
   if (bytes > MOST_BYTES) return null
@@ -75,5 +78,7 @@ function hashHere(path: string, follow: boolean) {
     const step = steps.next()
     if (step.done === true) return step.value
   }
+  // Left lying it would keep the file open.
+  steps.return({ type: 'gone' })
   return null
 }

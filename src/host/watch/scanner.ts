@@ -1,6 +1,6 @@
 import type { SourceFile, SourceScan } from '../../orchestrator/ports.js'
 import { FileTable, join } from './file-table.js'
-import { findSource, hashLink, hashSteps, sourceFile } from './read-source.js'
+import { findSource, hashLink, hashSteps, sourceFile, type Hashed } from './read-source.js'
 import type { Rules } from './rules.js'
 import { lookAt, sameStamp, stampOf, type Breath, type Stamp } from './stamps.js'
 import { walkFolder, walkRoots, type Visitor } from './walk.js'
@@ -104,20 +104,26 @@ export class Scanner {
       this.push(path, stats, known.sha256, null)
       return
     }
+    const hashed = await this.hash(path)
+    if (hashed.type === 'refused') this.refused.push({ path, reason: hashed.reason })
+    if (hashed.type !== 'hashed') return
+    const rested = Date.now() - hashed.stats.ctimeMs > RESTED_MS
+    this.cache.set(path, { stamp: stampOf(hashed.stats), sha256: hashed.sha256, rested })
+    this.push(path, hashed.stats, hashed.sha256, null)
+  }
+
+  private async hash(path: string): Promise<Hashed> {
     const steps = hashSteps(path, this.rules.isRoot(path))
-    for (;;) {
-      const step = steps.next()
-      if (step.done === true) {
-        const hashed = step.value
-        if (hashed.type === 'refused') this.refused.push({ path, reason: hashed.reason })
-        if (hashed.type !== 'hashed') return
-        const rested = Date.now() - hashed.stats.ctimeMs > RESTED_MS
-        this.cache.set(path, { stamp: stampOf(hashed.stats), sha256: hashed.sha256, rested })
-        this.push(path, hashed.stats, hashed.sha256, null)
-        return
+    try {
+      for (;;) {
+        const step = steps.next()
+        if (step.done === true) return step.value
+        const pause = this.breath.take()
+        if (pause !== null) await pause
       }
-      const pause = this.breath.take()
-      if (pause !== null) await pause
+    } finally {
+      // An abort ends it in a pause, where it would keep the file open.
+      steps.return({ type: 'gone' })
     }
   }
 

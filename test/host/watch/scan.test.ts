@@ -1,13 +1,34 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, open, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { promisify } from 'node:util'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { compileRules, watchedPart } from '../../../src/host/watch/rules.js'
+import { scanHere } from '../../../src/host/watch/scan-here.js'
+import { createHashCache, Scanner } from '../../../src/host/watch/scanner.js'
 import { createWorld, type World } from './world.js'
 
 const run = promisify(execFile)
 const sha256 = (text: string | Buffer): string => createHash('sha256').update(text).digest('hex')
+
+/** What this process has open. */
+async function openFiles(): Promise<readonly string[]> {
+  const all = await readdir('/proc/self/fd')
+  // One of them was opened for the listing, and is gone.
+  return await Promise.all(all.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')))
+}
 
 let world: World
 beforeEach(async () => {
@@ -137,6 +158,14 @@ describe('a scan of named paths', () => {
     })
   })
 
+  it('tells nothing of a file that a rule leaves out, though folders of that name would be entered', async () => {
+    await world.write({ 'src/x.md': 'x' })
+    await run('mkfifo', [world.at('src/pipe')])
+    const of = world.service([{ include: ['**/*.py'] }])
+    expect(await world.scan(of, ['src/x.md', 'src/pipe'])).toEqual({ files: [], gone: [], refused: [] })
+    expect(await world.targets(of, ['src/x.md', 'src/a.py'])).toEqual(['/app/a.py'])
+  })
+
   it('reads what is below a folder', async () => {
     expect(await world.targets(world.service([{}]), ['src/deep'])).toEqual(['/app/deep/b.py'])
   })
@@ -146,6 +175,15 @@ describe('a scan of named paths', () => {
     await symlink('../elsewhere', world.at('src/deep'))
     const { files, gone } = await world.scan(world.service([{}]), ['src/deep/b.py'])
     expect({ files, gone }).toEqual({ files: [], gone: [world.at('src/deep/b.py')] })
+  })
+})
+
+describe('a scan in this thread', () => {
+  it('gives up a file that turns out far larger than it seemed, and closes it', async () => {
+    // The kernel says that it is empty, and goes on for longer than anybody reads.
+    const path = `/proc/${String(process.pid)}/pagemap`
+    expect(scanHere(compileRules(watchedPart(world.service([{ path }]))), [path])).toBeNull()
+    expect(await openFiles()).not.toContain(path)
   })
 })
 
@@ -177,6 +215,17 @@ describe('a scan of everything', () => {
   it('ends when it is told to', async () => {
     const scan = world.sources.scan(world.service([{}]), null, AbortSignal.timeout(0))
     await expect(scan).rejects.toMatchObject({ name: 'TimeoutError' })
+  })
+
+  it('closes the file that it was reading when it was told to end', async () => {
+    await writeFile(world.at('src/large'), Buffer.alloc(1024 * 1024))
+    const rules = compileRules(watchedPart(world.service([{ path: world.at('src/large') }])))
+    // The first breath is before the file is opened, the second in the middle of it.
+    const breaths = [null, Promise.reject(new Error('told to end'))]
+    const target = { part: () => undefined, note: () => undefined, covers: () => true }
+    const scanner = new Scanner(rules, createHashCache(), target, { take: () => breaths.shift() ?? null })
+    await expect(scanner.scan([world.at('src/large')])).rejects.toThrow('told to end')
+    expect(await openFiles()).not.toContain(world.at('src/large'))
   })
 
   it('says nothing of roots that are not there', async () => {
