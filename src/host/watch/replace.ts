@@ -1,4 +1,4 @@
-import { chmod, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { open, rename, rm, stat } from 'node:fs/promises'
 
 /** Written beside and renamed: whoever reads the file sees the old content or the new, never a part. */
 export async function replaceFile(path: string, content: Uint8Array): Promise<void> {
@@ -8,12 +8,19 @@ export async function replaceFile(path: string, content: Uint8Array): Promise<vo
   )
   // An editor's name, so that no rule delivers it.
   const beside = `${path}.devstack~`
-  await writeFile(beside, content, { flag: 'wx' })
+  // Whatever is there already is somebody else's, and stays. Nobody reads ours before it has its mode.
+  const file = await open(beside, 'wx', 0o600)
   try {
-    await chmod(beside, mode)
+    try {
+      await file.writeFile(content)
+      await file.chmod(mode)
+    } finally {
+      await file.close()
+    }
     await rename(beside, path)
   } catch (error) {
-    await rm(beside, { force: true })
+    // What went wrong is what is told, also where this goes wrong too.
+    await rm(beside, { force: true }).catch(() => undefined)
     throw error
   }
 }
