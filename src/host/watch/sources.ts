@@ -130,5 +130,6 @@ async function ask<T>(
 function workerError(error: unknown): DevstackError {
   return new DevstackError('OPERATION_FAILED', 'the project’s files cannot be watched', {
     cause: error instanceof Error ? error.message : String(error),
+    hint: 'devstack up',
   })
 }

@@ -34,12 +34,14 @@ export class WorkerLink {
   private start(): Worker {
     const worker = startWorker()
     worker.on('message', (answer: Answer) => this.listeners.get(answer.id)?.answered(answer))
-    worker.on('error', (error) => this.end(error instanceof Error ? error : new Error(String(error))))
-    worker.on('exit', (code) => this.end(new Error(`the watching thread ended (${String(code)})`)))
+    worker.on('error', (error) => this.end(worker, error instanceof Error ? error : new Error(String(error))))
+    worker.on('exit', (code) => this.end(worker, new Error(`the watching thread ended (${String(code)})`)))
     return worker
   }
 
-  private end(error: Error): void {
+  private end(worker: Worker, error: Error): void {
+    // A worker that failed also exits, when another one may be at work already.
+    if (this.worker !== worker) return
     this.worker = null
     const listeners = [...this.listeners.values()]
     this.listeners.clear()
