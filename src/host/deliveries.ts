@@ -23,6 +23,8 @@ interface Journal {
   readonly entries: Map<string, string | null>
   /** Bytes in the file; it is written anew when it is much longer than what it says. */
   bytes: number
+  /** So long it may become before it is compared again with what it says: that costs as much as it says. */
+  compactAt: number
   /** The file ends within a line: a crash cut it. The next line begins after a line break. */
   torn: boolean
 }
@@ -57,7 +59,7 @@ export function createDeliveryRecord(folder: string): DeliveryRecord {
       const journal = await journalOf(instance)
       if (Object.keys(entries).length === 0) return
       append(fileOf(folder, instance), journal, entries)
-      if (journal.bytes > COMPACT_BYTES) compact(fileOf(folder, instance), journal)
+      if (journal.bytes > journal.compactAt) compact(fileOf(folder, instance), journal)
     },
     async keep(instances) {
       const kept = new Set(instances.map((instance) => `${instance}${SUFFIX}`))
@@ -86,7 +88,8 @@ async function openJournal(folder: string, file: string): Promise<Journal> {
   for (const line of text.split('\n')) {
     for (const [target, hash] of Object.entries(parse(line))) entries.set(target, hash)
   }
-  return { entries, bytes: Buffer.byteLength(text), torn: text !== '' && !text.endsWith('\n') }
+  const torn = text !== '' && !text.endsWith('\n')
+  return { entries, bytes: Buffer.byteLength(text), compactAt: COMPACT_BYTES, torn }
 }
 
 /** A line that makes no sense says nothing: the files it told of count as not delivered, and are delivered again. */
@@ -139,6 +142,7 @@ function writeWhole(descriptor: number, bytes: Buffer): void {
 function compact(file: string, journal: Journal): void {
   const text = `${JSON.stringify(Object.fromEntries(journal.entries))}\n`
   const bytes = Buffer.byteLength(text)
+  journal.compactAt = Math.max(COMPACT_BYTES, bytes * 2)
   if (bytes * 2 > journal.bytes) return
   const draft = `${file}.${String(process.pid)}.draft`
   rmSync(draft, { force: true })

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createDeliveryRecord } from '../../src/host/deliveries.js'
 
 let parent: string
@@ -95,6 +95,20 @@ describe('the record of deliveries', () => {
     expect(told).toEqual(await record.read('c1'))
     expect(told['/app/9.py']).toMatch(/^3999-/)
     expect(await readdir(folder)).toEqual(['c1.ndjson'])
+  })
+
+  it('is not put together again at every save where most of what it says is true', async () => {
+    const files = Object.fromEntries(
+      Array.from({ length: 4000 }, (_, index) => [`/app/${String(index)}.py`, 'x'.repeat(64)]),
+    )
+    const record = createDeliveryRecord(folder)
+    await record.add('c1', files)
+    expect((await stat(fileOf('c1'))).size).toBeGreaterThan(256 * 1024)
+    const made = vi.spyOn(JSON, 'stringify')
+    for (let save = 0; save < 20; save += 1) await record.add('c1', { '/app/1.py': String(save) })
+    const sizes = made.mock.calls.map(([value]) => Object.keys(value as object).length)
+    made.mockRestore()
+    expect(sizes).toEqual(Array(20).fill(1))
   })
 
   it('forgets every instance but those that are kept', async () => {
