@@ -39,7 +39,8 @@ export async function exec(
     return await withoutInterrupts((signal) => engine.exec(request, signal))
   } catch (error) {
     // What does not run may not be there at all: asked only then, since it takes longer than most commands.
-    if (error instanceof DevstackError && error.code === 'SERVICE_FAILED') await checkNames(engine, [service])
+    if (error instanceof DevstackError && error.code === 'SERVICE_FAILED')
+      await checkNames(engine, [service], AbortSignal.timeout(60_000))
     throw error
   }
 }

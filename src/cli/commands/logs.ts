@@ -1,7 +1,7 @@
 import { DevstackError } from '../../core/error.js'
 import { parseLevel, levelOf } from '../../core/log-level.js'
 import type { LogRecord } from '../../orchestrator/ports.js'
-import { checkNames } from '../check-names.js'
+import { checkNamesOfContainers } from '../check-names.js'
 import type { CommandContext } from '../commands.js'
 import { parseDuration } from '../duration.js'
 import { createEngine, openStack } from '../stack.js'
@@ -33,7 +33,7 @@ export async function logs(
   }
   const stack = await openStack(context)
   const engine = await createEngine(stack, io.env)
-  if (services.length > 0) await checkNames(engine, services)
+  await checkNamesOfContainers(engine, services, AbortSignal.timeout(60_000))
   const { createPainter } = await import('../paint-log.js')
   const paint = createPainter(globals.color && io.stdout.isTTY, options.timestamps === true)
   const controller = new AbortController()
