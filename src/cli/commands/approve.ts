@@ -1,6 +1,6 @@
 import { DevstackError } from '../../core/error.js'
 import type { Approval } from '../../core/state.js'
-import { didYouMean } from '../../core/suggest.js'
+import { carryOut } from '../carry-out.js'
 import type { CommandContext } from '../commands.js'
 import { print, printJson, type Io } from '../io.js'
 import { withRunning } from '../join.js'
@@ -25,21 +25,17 @@ export async function approve(
       printList(io, approvals, options.json === true)
       return 0
     }
-    const approval = find(approvals, hold)
-    await client.send({ type: 'approve', hold })
-    if (options.json === true) printJson(io, approval)
-    else print(io, `approved ${hold}: ${approval.text}`)
+    // Looked up before: it is no longer in the list afterwards. What is not there the session refuses itself.
+    const approval = approvals.find(({ id }) => id === hold)
+    const failed = await carryOut(client, { type: 'approve', hold })
+    if (failed !== null)
+      throw new DevstackError('OPERATION_FAILED', `${hold} was approved, and failed`, {
+        cause: failed,
+        hint: 'devstack status',
+      })
+    if (options.json === true) printJson(io, approval ?? { id: hold })
+    else print(io, `approved ${hold}${approval === undefined ? '' : `: ${approval.text}`}`)
     return 0
-  })
-}
-
-function find(approvals: readonly Approval[], hold: string): Approval {
-  const found = approvals.find(({ id }) => id === hold)
-  if (found !== undefined) return found
-  const ids = approvals.map(({ id }) => id)
-  throw new DevstackError('USAGE', `nothing called "${hold}" waits`, {
-    cause: ids.length === 0 ? 'nothing waits for you' : `what waits: ${ids.join(', ')}`,
-    hint: didYouMean(hold, ids) ?? 'devstack approve --list',
   })
 }
 

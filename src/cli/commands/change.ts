@@ -1,3 +1,4 @@
+import { carryOut } from '../carry-out.js'
 import type { CommandContext } from '../commands.js'
 import { withSession } from '../launch.js'
 import { openStack } from '../stack.js'
@@ -12,14 +13,9 @@ export async function change(
 ): Promise<number> {
   const stack = await openStack(context)
   return withSession(stack, context.io.env, async (client) => {
-    let failed = false
-    client.subscribe((event) => {
-      if (event?.type === 'stackFailed') failed = true
-      if (event?.type === 'operationFailed') failed = true
-    })
-    await client.send({ type: verb, services })
+    const failed = await carryOut(client, { type: verb, services })
     const state = client.getState()
     await printStatus(context, stack, state, null, options.json === true)
-    return failed ? 1 : 0
+    return failed === null ? 0 : 1
   })
 }
