@@ -46,7 +46,10 @@ export async function wrappedCommand(
   // An entrypoint of the Compose file takes the image's command away.
   const command = own.command ?? (own.entrypoint === null ? image?.command : null) ?? []
   const words = wrapCommand(preset, [...entrypoint, ...command])
-  return words === null ? null : { entrypoint: words, command: [] }
+  if (words === null) return null
+  // Where no file names an entrypoint, an image from outside may have one, and it starts the words itself.
+  const isKnown = own.entrypoint !== null || (image?.entrypoint ?? null) !== null
+  return isKnown ? { entrypoint: words, command: [] } : { command: words }
 }
 
 /** What live update knows of a service. `support`: folder of devstack's own files for containers. */

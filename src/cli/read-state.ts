@@ -1,8 +1,8 @@
 import type { StackState } from '../core/state.js'
-import { connectSession } from '../host/session/client.js'
 import { look } from '../orchestrator/look.js'
 import type { InstanceUsage } from '../orchestrator/ports.js'
 import { systemClock } from './clock.js'
+import { joinReadable } from './join.js'
 import { createEngine, type StackRef } from './stack.js'
 
 export interface ReadState {
@@ -11,13 +11,13 @@ export interface ReadState {
   readonly usage: readonly InstanceUsage[] | null
 }
 
-/** What is: from the session, or where none runs from the engine itself. Changes nothing. */
+/** What is: from the session, or where none runs that can be read from the engine itself. Changes nothing. */
 export async function readState(
   stack: StackRef,
   env: Readonly<Record<string, string | undefined>>,
   withUsage = false,
 ): Promise<ReadState> {
-  const client = await connectSession(stack.socketPath)
+  const client = await joinReadable(stack)
   if (client === null) {
     const engine = await createEngine(stack, env)
     return { state: await look(engine, systemClock, stack.name, AbortSignal.timeout(60_000)), usage: null }

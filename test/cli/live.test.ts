@@ -1,11 +1,15 @@
 import { describe, expect, it } from 'vitest'
+import { DevstackError } from '../../src/core/error.js'
 import type { Intent } from '../../src/core/intents.js'
 import { fresh, held, rebuilding, refuse, saved, stale, StorySource, syncing, takeUp } from '../ui/story.js'
-import { fakeProject } from './fake-session.js'
+import type { Hello } from '../../src/host/session/protocol.js'
+import { fakeProject, type Ran } from './fake-session.js'
+
+type Tell = (source: StorySource) => StorySource
 
 /** What a command line does while a session tells a story. */
 async function during(
-  tell: (source: StorySource) => StorySource,
+  tell: Tell,
   argv: readonly string[],
   then: (source: StorySource) => void = () => undefined,
 ) {
@@ -100,11 +104,39 @@ describe('devstack approve', () => {
     expect(sent).toEqual([{ type: 'approve', hold: 'delete-web' }])
   })
 
-  it('exits 2 on a hold that does not wait, with the nearest name', async () => {
-    const { code, err, sent } = await during(held, ['approve', 'plan-3'])
+  it('exits 2 on a hold that does not wait, in the words of the session', async () => {
+    const refusing: Tell = (source) => {
+      source.onSend = () =>
+        Promise.reject(
+          new DevstackError('USAGE', 'nothing waits under the name "plan-3"', {
+            cause: 'these wait: plan-2',
+            hint: 'did you mean "plan-2"?',
+          }),
+        )
+      return held(source)
+    }
+    const { code, out, err } = await during(refusing, ['approve', 'plan-3'])
     expect(code).toBe(2)
-    expect(err).toContain('did you mean "plan-2"?')
-    expect(sent).toEqual([])
+    expect(out).toBe('')
+    expect(err).toBe(
+      'error: nothing waits under the name "plan-3"\n  cause: these wait: plan-2\n  try: did you mean "plan-2"?\n',
+    )
+  })
+
+  it('exits 1 where what was approved fails, with why', async () => {
+    const failing: Tell = (source) => {
+      source.onSend = () => {
+        const failures = [{ service: 'api', cause: 'exited 1' }]
+        source.emit({ type: 'stackFailed', durationMs: 900, cancelled: false, failures })
+        return Promise.resolve()
+      }
+      return held(source)
+    }
+    const { code, out, err } = await during(failing, ['approve', 'plan-2'])
+    expect(code).toBe(1)
+    expect(out).toBe('')
+    expect(err).toContain('error: plan-2 was approved, and failed\n  cause: api: exited 1\n')
+    expect((await during(failing, ['restart', 'api'])).code).toBe(1)
   })
 })
 
@@ -148,6 +180,18 @@ describe('devstack wait --for fresh', () => {
     expect((await during(stale, ['wait', '--for', 'fresh', 'redis'])).code).toBe(0)
   })
 
+  it('asks nobody who watches for that', async () => {
+    await using project = await fakeProject()
+    // A short command's: it watches nothing.
+    await using _session = await project.serve(fresh(new StorySource()), { lasting: false })
+    expect(await project.run('wait', '--for', 'fresh', 'redis', 'migrate')).toMatchObject({
+      code: 0,
+      err: '',
+    })
+    const watched = await project.run('wait', '--for', 'fresh', 'redis', 'api', '--timeout', '10ms')
+    expect(watched.err).toContain('watches the sources yet; devstack up --detach starts one')
+  })
+
   it('tells it as JSON', async () => {
     const argv = ['wait', '--for', 'fresh', 'api', 'web', '--timeout', '300ms', '--json']
     const { code, out } = await during((source) => refuse(syncing(source)), argv)
@@ -161,8 +205,78 @@ describe('devstack wait --for fresh', () => {
     })
   })
 
+  it('keeps its time where the session does not answer, whatever was known before', async () => {
+    const argv = ['wait', '--for', 'fresh', 'api', '--timeout', '300ms']
+    const silent: Tell = (source) => {
+      source.onSend = () => new Promise(() => undefined)
+      return source
+    }
+    const { code, out, err } = await during((source) => saved(silent(source)), argv)
+    expect(code).toBe(1)
+    expect(out).toBe('')
+    expect(err).toContain('cause: api: the session to look at its files\n')
+    expect((await during((source) => stale(silent(source)), argv)).err).toContain('cause: api: stale: Syntax')
+  })
+
+  it('never calls fresh what nothing is known of', async () => {
+    const silent: Tell = (source) => {
+      source.onSend = () => new Promise(() => undefined)
+      return source
+    }
+    const { code, out, err } = await during(silent, ['wait', '--for', 'fresh', '--timeout', '300ms'])
+    expect(code).toBe(1)
+    expect(out).toBe('')
+    expect(err).toMatch(
+      /^error: not fresh after 300ms: nothing is known of the services yet\n {2}cause: .*\n {2}try: /u,
+    )
+    const json = await during(silent, ['wait', '--for', 'fresh', 'api', '--timeout', '300ms', '--json'])
+    expect(json.code).toBe(1)
+    expect(JSON.parse(json.out)).toMatchObject({ reached: false, services: ['api'], missing: ['api'] })
+    const empty = await during((source) => source, ['wait', '--for', 'fresh', '--timeout', '300ms'])
+    expect(empty).toMatchObject({ code: 1, out: '' })
+  })
+
   it('exits 2 on an unknown service', async () => {
     expect((await during(fresh, ['wait', '--for', 'fresh', 'apo'])).code).toBe(2)
+  })
+})
+
+describe('a session of another build', () => {
+  async function beside(hello: Partial<Hello>, argv: readonly string[]): Promise<Ran> {
+    await using project = await fakeProject()
+    await using _session = await project.serve(saved(new StorySource()), hello)
+    return await project.run(...argv)
+  }
+
+  it.each([
+    ['why', ['why', 'api']],
+    ['approve', ['approve']],
+    ['attach', ['attach', '--ui', 'plain']],
+  ])('is named by %s, with what to do', async (_name, argv) => {
+    const { code, out, err } = await beside({ build: 'older' }, argv)
+    expect(code).toBe(2)
+    expect(out).toBe('')
+    expect(err).toMatch(/^error: the running session of .* is of another build of devstack\n/u)
+    expect(err).toContain('try: devstack up --detach ends it')
+  })
+
+  it.each([{ build: 'older' }, { protocol: 0 }])(
+    'is none to ls (%o), which tells of the others',
+    async (hello) => {
+      const { code, out } = await beside(hello, ['ls'])
+      expect(code).toBe(0)
+      expect(out).toMatch(/compose +no session/u)
+    },
+  )
+
+  it('is none to status, which asks the engine', async () => {
+    // The engine of these tests does not answer: that it was asked shows.
+    expect(await beside({ build: 'older' }, ['status'])).toMatchObject({
+      code: 3,
+      err: expect.stringContaining('engine') as string,
+    })
+    expect((await beside({ protocol: 0 }, ['status'])).code).toBe(3)
+    expect((await beside({}, ['status'])).code).not.toBe(3)
   })
 })
 

@@ -1,6 +1,6 @@
 import { DevstackError } from '../../core/error.js'
-import { connectSession } from '../../host/session/client.js'
 import type { CommandContext } from '../commands.js'
+import { joinSession } from '../join.js'
 import { chooseUi, preloadTerminal, renderUntil } from '../render.js'
 import { openStack } from '../stack.js'
 
@@ -9,7 +9,7 @@ export async function attach(context: CommandContext, options: { readonly ui?: s
   const ui = chooseUi(options.ui, context, false)
   if (ui === 'tui') await preloadTerminal()
   const stack = await openStack(context)
-  const client = await connectSession(stack.socketPath)
+  const client = await joinSession(stack)
   if (client === null)
     throw new DevstackError('SERVICE_FAILED', `no session of ${stack.name} runs`, {
       hint: 'devstack up starts one',

@@ -3,8 +3,8 @@ import { summaryText } from '../../core/select.js'
 import { formatBytes } from '../../core/text.js'
 import { listProjects, type ListedProject } from '../../host/project/claim.js'
 import { socketPath } from '../../host/project/socket.js'
-import { connectSession } from '../../host/session/client.js'
 import type { CommandContext } from '../commands.js'
+import { joinReadable } from '../join.js'
 import { print, printJson } from '../io.js'
 import { formatTable } from '../table.js'
 
@@ -47,7 +47,7 @@ async function rowOf(
 ): Promise<Row> {
   const { name, folder, orphaned, stateFolder } = project
   const about = { project: name, folder, engine: 'compose', orphaned } as const
-  const client = await connectSession(await socketPath(join(stateFolder, 'compose'), env))
+  const client = await joinReadable({ name, socketPath: await socketPath(join(stateFolder, 'compose'), env) })
   if (client === null) return { ...about, state: 'no session', session: null, memoryBytes: null }
   try {
     const usage = await client.usage()
