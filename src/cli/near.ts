@@ -26,6 +26,8 @@ export function nearEvent(event: Event, cwd: string): Event {
     case 'updateDecided':
       // Only where the rules are written: their paths tell the files by their shortest name.
       return { ...event, rules: event.rules.map((rule) => ({ ...rule, at: nearPosition(rule.at, cwd) })) }
+    case 'broughtBack':
+      return { ...event, files: event.files.map((file) => nearPath(file, cwd)) }
     default:
       return event
   }

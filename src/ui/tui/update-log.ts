@@ -1,3 +1,4 @@
+import type { SourcePosition } from '../../core/error.js'
 import type { Event, LogLine } from '../../core/events.js'
 import type { StackState } from '../../core/state.js'
 import { liveNotes } from '../plain-updates.js'
@@ -9,14 +10,15 @@ export function updateLog(
   after: StackState,
 ): readonly { readonly service: string; readonly lines: readonly LogLine[] }[] {
   switch (event.type) {
-    case 'updateDecided':
+    case 'updateDecided': {
+      const rules = event.rules.map((rule) => ({ ...rule, at: nearby(rule.at, after) }))
+      return linesOf({ ...event, rules }, before, after)
+    }
     case 'commandRan':
     case 'freshnessChanged':
       return linesOf(event, before, after)
-    case 'updateFailed': {
-      const place = event.place === null ? null : { ...event.place, file: inFolder(event.place.file, after) }
-      return linesOf({ ...event, place }, before, after)
-    }
+    case 'updateFailed':
+      return linesOf({ ...event, place: nearby(event.place, after) }, before, after)
     default:
       return []
   }
@@ -37,6 +39,8 @@ function linesOf(
   return lines.length === 0 ? [] : [{ service: event.service, lines }]
 }
 
-function inFolder(file: string, { folder }: StackState): string {
-  return file.startsWith(`${folder}/`) ? file.slice(folder.length + 1) : file
+/** As seen from the project's folder. */
+function nearby(place: SourcePosition | null, { folder }: StackState): SourcePosition | null {
+  if (place?.file.startsWith(`${folder}/`) !== true) return place
+  return { ...place, file: place.file.slice(folder.length + 1) }
 }
