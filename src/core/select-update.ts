@@ -32,12 +32,13 @@ export function freshOf(service: ServiceState, updates: StackState['updates']): 
     case 'reloading':
       return { text: words(colon(freshness.state, freshness.waitingFor), freshness.waitingFor), tone: 'busy' }
     case 'stale': {
-      const failure = last?.failure ?? null
-      if (last === null || failure === null) {
+      const failed = standingFailure(service, updates)
+      const failure = failed?.failure ?? null
+      if (failed === null || failure === null) {
         const head = freshness.waitingFor === null ? 'stale' : 'stale, waits for'
         return { text: words(head, freshness.waitingFor), tone: 'bad' }
       }
-      const place = failure.place === null ? '' : placeIn(last, failure.place)
+      const place = failure.place === null ? '' : placeIn(failed, failure.place)
       return { text: words(colon('stale', failure.message), failure.message, place), tone: 'bad' }
     }
     case 'unknown':
@@ -47,6 +48,28 @@ export function freshOf(service: ServiceState, updates: StackState['updates']): 
 
 function colon(word: string, detail: string | null): string {
   return detail === null || detail === '' ? word : `${word}:`
+}
+
+/**
+ * The failed update that a service is stale for: the newest that says what is waited for. Null where it is not stale, or for
+ * another reason: a failure is overcome by another save, without a word in its own record.
+ */
+export function standingFailure(
+  { name, freshness }: Pick<ServiceState, 'name' | 'freshness'>,
+  updates: StackState['updates'],
+): UpdateRecord | null {
+  return updates.find((update) => update.service === name && stands(update, freshness)) ?? null
+}
+
+/** Whether what failed does not matter any more: the saved code runs, or something else is waited for. */
+export function isOvercome(update: UpdateRecord, { freshness }: Pick<ServiceState, 'freshness'>): boolean {
+  if (update.failure === null) return false
+  if (update.outcome === 'live' || freshness.state === 'live') return true
+  return freshness.state === 'stale' && !stands(update, freshness)
+}
+
+function stands({ failure }: UpdateRecord, { state, waitingFor }: ServiceState['freshness']): boolean {
+  return state === 'stale' && failure !== null && waitingFor?.includes(failure.message) === true
 }
 
 /** The newest update of a service, or null. */
@@ -93,13 +116,18 @@ export function filesText(updates: readonly Pick<UpdateRecord, 'rules' | 'files'
 /** An update in one line: `shop/app.py: live in 31 ms`, `requirements.txt: rebuild`, `shop/x.py: SyntaxError, shop/x.py:3`. */
 export function updateLine(update: UpdateRecord): string {
   const files = filesText([update])
-  const { failure } = update
-  if (failure !== null) {
+  // What changed by itself has none.
+  return sanitise(files === '' ? outcomeOf(update) : `${files}: ${outcomeOf(update)}`)
+}
+
+function outcomeOf(update: UpdateRecord): string {
+  const { failure, outcome } = update
+  if (failure !== null && outcome !== 'live') {
     const place = failure.place === null ? '' : `, ${placeIn(update, failure.place)}`
-    return sanitise(`${files}: ${failure.message}${place}`)
+    return `${failure.message}${place}`
   }
   const took = liveAfter(update)
-  if (took !== null) return sanitise(`${files}: live in ${formatShort(took)}`)
+  if (took !== null) return `live in ${formatShort(took)}`
   const last = update.steps.at(-1)
-  return sanitise(`${files}: ${last === undefined ? update.action : `${last.name} ${last.detail}`.trimEnd()}`)
+  return last === undefined ? update.action : `${last.name} ${last.detail}`.trimEnd()
 }

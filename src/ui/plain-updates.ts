@@ -1,7 +1,7 @@
 import { formatPosition, never } from '../core/error.js'
 import type { Event, LiveEventBody } from '../core/events.js'
 import { deliveredText } from '../core/select.js'
-import { filesText, lastUpdate, liveAfter } from '../core/select-update.js'
+import { filesText, liveAfter, standingFailure } from '../core/select-update.js'
 import type { StackState, UpdateRecord } from '../core/state.js'
 import { formatShort } from '../core/text.js'
 import { of, type Note } from './note.js'
@@ -90,7 +90,8 @@ function freshnessChanged(
   const news = known.state !== state || known.waitingFor !== waitingFor
   const why = waitingFor === null ? '' : `: ${waitingFor}`
   if (state === 'live' && known.state === 'stale') return [of(service, 'live again', 'good')]
-  const failed = lastUpdate(after.updates, service)?.outcome === 'failed'
+  const about = after.services[service]
+  const failed = about !== undefined && standingFailure(about, after.updates) !== null
   if (state === 'stale' && news && !failed)
     return [of(service, waitingFor === null ? 'stale' : `stale, waits for ${waitingFor}`, 'bad')]
   const delivered = runningOf(before, service)

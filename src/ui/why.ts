@@ -1,4 +1,4 @@
-import { beginOf, freshOf, lastUpdate } from '../core/select-update.js'
+import { beginOf, freshOf, isOvercome, lastUpdate, standingFailure } from '../core/select-update.js'
 import { fitText } from '../core/select.js'
 import { isWithin } from '../core/update.js'
 import type { SourcePosition } from '../core/error.js'
@@ -25,13 +25,13 @@ export function whyLines(
 ): readonly WhyLine[] {
   const updates = state.updates.filter((update) => update.service === service.name).slice(0, most)
   return [
-    ...headLines(service, state),
+    ...headLines(service, state, updates),
     ...state.approvals
       .filter((approval) => approval.service === null || approval.service === service.name)
       .map((approval) => line(`  waits for you: ${approval.text}; devstack approve ${approval.id}`, 'warn')),
     ...updates.flatMap((update, index) => [
       ...(index === 0 ? [] : [line(`  before, at ${dayTime(update.noticedAt)}:`, 'quiet')]),
-      ...updateLines(update, near),
+      ...updateLines(update, isOvercome(update, service), near),
     ]),
   ]
 }
@@ -47,7 +47,12 @@ function line(text: string, look: WhyLine['look'] = 'plain'): WhyLine {
   return { text: sanitise(text).trimEnd(), look }
 }
 
-function headLines(service: ServiceState, state: StackState): readonly WhyLine[] {
+/** `shown`: the updates that are told below. */
+function headLines(
+  service: ServiceState,
+  state: StackState,
+  shown: readonly UpdateRecord[],
+): readonly WhyLine[] {
   const last = lastUpdate(state.updates, service.name)
   const server =
     service.server === null
@@ -58,13 +63,14 @@ function headLines(service: ServiceState, state: StackState): readonly WhyLine[]
     return [line(`${service.name}: it does not run`, 'head'), ...server]
   const { freshness } = service
   if (freshness.state === 'live') {
-    const when = last === null ? 'nothing was changed since the session began' : endedText(last)
+    const when = last === null ? 'nothing was changed since the session began' : endedText(last, service)
     return [line(`${service.name}: live (${when})`, 'head'), ...server]
   }
   const fresh = freshOf(service, state.updates)
   const text = fresh === null ? 'not known yet' : fitText(fresh.text, ROOM)
   // The failure says it below, in its own words.
-  const told = freshness.state === 'stale' && last !== null && last.failure !== null
+  const failed = standingFailure(service, state.updates)
+  const told = failed !== null && shown.includes(failed)
   const waits =
     freshness.waitingFor === null || told || text.includes(freshness.waitingFor)
       ? []
@@ -77,9 +83,11 @@ function reasonOf(reason: string | null): string {
   return reason === null ? '' : ` (${reason})`
 }
 
-/** `12:03:04, 31 ms after the save`. */
-function endedText(update: UpdateRecord): string {
+/** `12:03:04, 31 ms after the save`; `again since 12:03:04` after a failure that was overcome. */
+function endedText(update: UpdateRecord, { freshness }: ServiceState): string {
   const live = update.steps.findLast((step) => step.name === 'live')
+  if (live === undefined && update.failure !== null && freshness.since !== null)
+    return `again since ${dayTime(freshness.since)}`
   if (live === undefined) return outcomeText(update)
   const { at, saved } = beginOf(update)
   const took = formatShort(Math.max(0, Date.parse(live.at) - at))
@@ -104,7 +112,7 @@ function outcomeText(update: UpdateRecord): string {
 
 const FILES_SHOWN = 5
 
-function updateLines(update: UpdateRecord, near: Near): readonly WhyLine[] {
+function updateLines(update: UpdateRecord, overcome: boolean, near: Near): readonly WhyLine[] {
   const width = Math.max(0, ...update.files.slice(0, FILES_SHOWN).map((file) => near(file).length))
   const more = update.files.length - FILES_SHOWN
   return [
@@ -112,14 +120,14 @@ function updateLines(update: UpdateRecord, near: Near): readonly WhyLine[] {
     ...(more > 0 ? [line(`  and ${String(more)} more`)] : []),
     ...becauseLines(update, near),
     line(`  ${stepTexts(update).join(' · ')}`),
-    ...failureLines(update, near),
+    ...failureLines(update, overcome, near),
   ]
 }
 
 /** File, action and the place of the closest rule that covers it. */
 function fileLine(update: UpdateRecord, file: string, width: number, near: Near): WhyLine {
   const covering = update.rules
-    .filter((rule) => file === rule.path || file.startsWith(rule.path.replace(/\/?$/u, '/')))
+    .filter((rule) => isWithin(rule.path, file))
     .sort((a, b) => b.path.length - a.path.length)
   const rule = covering[0] ?? update.rules[0]
   const place = rule === undefined ? '' : rule.at === null ? 'by its preset' : placeText(rule.at, near)
@@ -167,14 +175,14 @@ const FAILED_STEPS: Readonly<Record<NonNullable<UpdateRecord['failure']>['step']
   rebuild: 'rebuild',
 }
 
-function failureLines(update: UpdateRecord, near: Near): readonly WhyLine[] {
+function failureLines(update: UpdateRecord, overcome: boolean, near: Near): readonly WhyLine[] {
   const { failure } = update
   if (failure === null) return []
   const place = failure.place === null ? '' : `, ${placeText(failure.place, near)}`
   return [
-    line(`  failed to ${FAILED_STEPS[failure.step]}: ${failure.message}${place}`, 'bad'),
+    line(`  failed to ${FAILED_STEPS[failure.step]}: ${failure.message}${place}`, overcome ? 'quiet' : 'bad'),
     ...failure.output.map((text) => line(`    > ${text}`, 'plain')),
-    ...(failure.waitsFor === '' ? [] : [line(`  waits for: ${failure.waitsFor}`, 'warn')]),
+    ...(overcome || failure.waitsFor === '' ? [] : [line(`  waits for: ${failure.waitsFor}`, 'warn')]),
   ]
 }
 

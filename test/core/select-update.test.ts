@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { fileIn, filesText, liveAfter, placeIn, updateLine } from '../../src/core/select-update.js'
-import type { UpdateRecord } from '../../src/core/state.js'
+import {
+  fileIn,
+  filesText,
+  isOvercome,
+  liveAfter,
+  placeIn,
+  standingFailure,
+  updateLine,
+} from '../../src/core/select-update.js'
+import type { Freshness, UpdateRecord } from '../../src/core/state.js'
 
 const rule = (path: string) => ({ action: 'sync', path, at: null, files: 1 }) as const
 
@@ -60,15 +68,57 @@ describe('how long a save took', () => {
   })
 })
 
+const failure = {
+  step: 'reload',
+  message: 'SyntaxError: invalid syntax',
+  place: { file: '/shop/api/shop/x.py', line: 3, column: 1 },
+  output: [],
+  waitsFor: '',
+} as const
+
+describe('a failed update', () => {
+  const failed = update({ outcome: 'failed', failure })
+  const service = (state: Freshness['state'], waitingFor: string | null) => ({
+    name: 'api',
+    freshness: { state, waitingFor, since: '2026-01-01T00:00:01.000Z' },
+  })
+  const mends = 'a save that mends: SyntaxError: invalid syntax (/app/x.py:3)'
+
+  test.each([
+    ['stands as long as its service waits for it', 'stale', mends, true],
+    ['is overcome when its service is live', 'live', null, false],
+    [
+      'is overcome when its service waits for something else',
+      'stale',
+      'a save that mends: ImportError',
+      false,
+    ],
+  ] as const)('%s', (_name, state, waitingFor, stands) => {
+    expect(standingFailure(service(state, waitingFor), [failed])).toBe(stands ? failed : null)
+    expect(isOvercome(failed, service(state, waitingFor))).toBe(!stands)
+  })
+
+  test('is not known to be overcome while another save is on its way', () => {
+    expect(isOvercome(failed, service('syncing', 'changed files'))).toBe(false)
+  })
+
+  test('stands although others came after it, and is the one of its own service', () => {
+    const later = update({ batch: 2 })
+    const other = update({ service: 'web', failure })
+    expect(standingFailure(service('stale', mends), [later, other, failed])).toBe(failed)
+  })
+
+  test('is none where nothing failed', () => {
+    expect(isOvercome(update(), service('live', null))).toBe(false)
+    expect(standingFailure(service('stale', mends), [update()])).toBeNull()
+  })
+})
+
 test('an update in one line', () => {
   expect(updateLine(update())).toBe('shop/app.py: sync')
   expect(updateLine(update({ steps: live('2026-01-01T00:00:00.031Z') }))).toBe('shop/app.py: live in 31 ms')
-  const failure = {
-    step: 'reload',
-    message: 'SyntaxError: invalid syntax',
-    place: { file: '/shop/api/shop/x.py', line: 3, column: 1 },
-    output: [],
-    waitsFor: '',
-  } as const
   expect(updateLine(update({ failure }))).toBe('shop/app.py: SyntaxError: invalid syntax, shop/x.py:3')
+  expect(updateLine(update({ failure, files: [] }))).toBe('SyntaxError: invalid syntax, shop/x.py:3')
+  const taken = { steps: live('2026-01-01T00:00:00.031Z'), outcome: 'live' } as const
+  expect(updateLine(update({ failure, ...taken }))).toBe('shop/app.py: live in 31 ms')
 })

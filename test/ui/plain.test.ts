@@ -17,6 +17,7 @@ import {
   rebuilding,
   saved,
   stale,
+  staleAgain,
   starting,
   StorySource,
   syncing,
@@ -316,6 +317,12 @@ describe('live update', () => {
           .emit({ ...about, state: 'live', waitingFor: null }),
       ),
     ).toEqual(['api           | live again'])
+  })
+
+  test('what is stale again for another reason than a failure that was overcome says why', () => {
+    expect(last(staleAgain)).toEqual([
+      'api           | stale, waits for a save that mends: ImportError: redis',
+    ])
   })
 
   test('two saves that one proof ends are told in one line, by the time of the slower', () => {

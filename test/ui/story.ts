@@ -384,6 +384,29 @@ export function refuse(source: StorySource): StorySource {
   })
 }
 
+/** ... and runs after all, without another save: what it needed is there now. */
+export function overcome(source: StorySource): StorySource {
+  const about = { batch: 1, service: 'api' }
+  return stale(source).emit(
+    { type: 'freshnessChanged', ...about, state: 'live', waitingFor: null },
+    SAVED + 60_000,
+  )
+}
+
+/** ... and is stale again for another reason. */
+export function staleAgain(source: StorySource): StorySource {
+  const about = { batch: 1, service: 'api' }
+  return overcome(source).emit(
+    {
+      type: 'freshnessChanged',
+      ...about,
+      state: 'stale',
+      waitingFor: 'a save that mends: ImportError: redis',
+    },
+    SAVED + 120_000,
+  )
+}
+
 /** A saved compose file waits for a person, and a mass delete too. */
 export function held(source: StorySource): StorySource {
   saved(source)

@@ -1,7 +1,19 @@
 import { describe, expect, test } from 'vitest'
 import type { StackState } from '../../src/core/state.js'
 import { whyLines, whyRow } from '../../src/ui/why.js'
-import { API_RULE, begin, fresh, held, rebuilding, saved, stale, StorySource, syncing } from './story.js'
+import {
+  API_RULE,
+  begin,
+  fresh,
+  held,
+  overcome,
+  rebuilding,
+  saved,
+  stale,
+  staleAgain,
+  StorySource,
+  syncing,
+} from './story.js'
 
 type Tell = (source: StorySource) => StorySource
 
@@ -33,6 +45,27 @@ describe('why', () => {
     ])
     expect(why(stale, 'api')[0]).toBe('api: stale: SyntaxError: invalid syntax  shop/app.py:3')
     expect(why(stale, 'api').filter((line) => line.includes('waits for'))).toHaveLength(1)
+  })
+
+  test('a failure that was overcome: it is told as what happened, and nothing waits for it', () => {
+    const lines = why(overcome, 'api')
+    expect(lines[0]).toBe('api: live (again since 12:11:00)')
+    expect(lines).toContain('  failed to reload: SyntaxError: invalid syntax, api/src/shop/app.py:3')
+    expect(lines.filter((line) => line.includes('waits for'))).toEqual([])
+  })
+
+  test('what is stale for another reason than the last failure says that one', () => {
+    const lines = why(staleAgain, 'api')
+    expect(lines[0]).toBe('api: stale, waits for a save that mends: ImportError: redis')
+    expect(lines.filter((line) => line.includes('waits for'))).toHaveLength(1)
+  })
+
+  test('without the update that failed it says what is waited for itself', () => {
+    expect(why(stale, 'api', 0)).toEqual([
+      'api: stale: SyntaxError: invalid syntax  shop/app.py:3',
+      '  answered by devstack reloader',
+      '  waits for: a save that mends: SyntaxError: invalid syntax (/app/shop/app.py:3)',
+    ])
   })
 
   test('a save that is under way: what it waits for now', () => {

@@ -1,7 +1,7 @@
 import { isReady } from '../../orchestrator/execute.js'
 import type { InstanceUsage } from '../../orchestrator/ports.js'
 import { fitText, serviceRows, summaryText } from '../../core/select.js'
-import { freshOf, lastUpdate } from '../../core/select-update.js'
+import { lastUpdate } from '../../core/select-update.js'
 import type { ServiceState, StackState, UpdateRecord, UpdateStep } from '../../core/state.js'
 import { formatBytes } from '../../core/text.js'
 import type { CommandContext } from '../commands.js'
@@ -37,11 +37,10 @@ export async function printStatus(
   const rows = serviceRows(state, Date.now()).map((row) => {
     const service = state.services[row.name]
     const used = usageOf(service, usage)
-    const fresh = service === undefined ? null : freshOf(service, state.updates)
     return [
       `${row.glyph} ${row.name}`,
       fitText(row.text, Math.max(24, width)),
-      fresh === null ? '' : fitText(fresh.text, io.stdout.isTTY ? Math.max(34, width) : 200),
+      row.fresh === null ? '' : fitText(row.fresh.text, io.stdout.isTTY ? Math.max(34, width) : 200),
       used.cpu === null ? '' : `${String(Math.round(used.cpu * 100))}%`,
       used.memoryBytes === null ? '' : formatBytes(used.memoryBytes),
       originOf(service),

@@ -1,7 +1,7 @@
 import { fitText, readyCount, serviceRows, summaryText } from '../../core/select.js'
 import type { Tone } from '../../core/select.js'
-import { updateLine } from '../../core/select-update.js'
-import type { StackState } from '../../core/state.js'
+import { isOvercome, updateLine } from '../../core/select-update.js'
+import type { StackState, UpdateRecord } from '../../core/state.js'
 import { cells, cut } from '../../core/text.js'
 import type { ViewInput } from './view.js'
 
@@ -45,7 +45,7 @@ function statusText({ state, ui }: ViewInput): StatusView {
     return { text: state.phase === 'failed' ? `not ready: ${told}` : told, tone: 'bad' }
   }
   const [newest] = state.updates
-  if (state.phase === 'ready' && newest !== undefined)
+  if (state.phase === 'ready' && newest !== undefined && !isOver(newest, state))
     return {
       text: `${newest.service}: ${updateLine(newest)}`,
       tone: newest.outcome === 'live' ? 'good' : 'busy',
@@ -59,6 +59,12 @@ function statusText({ state, ui }: ViewInput): StatusView {
     ended: 'quiet',
   }
   return { text: `${summaryText(state)}${blockerText(state)}`, tone: tones[state.phase] }
+}
+
+/** It failed, and its service runs the saved code by now: the stack is as if it had not been. */
+function isOver(update: UpdateRecord, { services }: StackState): boolean {
+  const service = services[update.service]
+  return service !== undefined && isOvercome(update, service)
 }
 
 /** What is failed or unhealthy, and what does not run the saved code. */
