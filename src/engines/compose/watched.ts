@@ -47,7 +47,23 @@ function filterOf({ path: root, ignore, include }: WatchRule): (absolute: string
 
 function matcher(patterns: readonly string[]): ((path: string) => boolean) | null {
   if (patterns.length === 0) return null
-  // As Docker: `Readme` and `README` are two names.
-  const filter = dockerIgnore.default({ ignorecase: false }).add([...patterns])
+  const sound = patterns.map((pattern) => pattern.trim()).filter(isSound)
+  const filter = createFilter().add(sound)
   return (path) => filter.ignores(path)
+}
+
+/** Not a comment, and a pattern that can be compiled: the others match nothing, as where the host watches. */
+function isSound(pattern: string): boolean {
+  if (pattern === '' || pattern.startsWith('#') || pattern === '!') return false
+  try {
+    createFilter().add([pattern]).ignores('name')
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** As Docker: `Readme` and `README` are two names. */
+function createFilter() {
+  return dockerIgnore.default({ ignorecase: false })
 }

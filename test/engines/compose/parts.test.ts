@@ -168,6 +168,17 @@ describe('files that are delivered', () => {
     ])
   })
 
+  test('a pattern that cannot be compiled matches nothing, and the others hold', () => {
+    const paths = ['src/a.py', 'src/b.ts', 'src/gen/c.py']
+    const unsound = ['[', 'x/[z-a]', '!', '# gen', '']
+    expect(delivered([rule({ ignore: [...unsound, ' gen '] })], paths)).toEqual(['src/a.py', 'src/b.ts'])
+    expect(delivered([rule({ include: [...unsound, '**/*.py'] })], paths)).toEqual([
+      'src/a.py',
+      'src/gen/c.py',
+    ])
+    expect(delivered([rule({ include: ['['] })], paths)).toEqual([])
+  })
+
   test('an editor’s own files are neither watched nor delivered', () => {
     const paths = ['src/a.py~', 'src/.a.py.swp', 'src/4913', 'src/.git/config', 'src/#a#', 'src/git/a']
     expect(delivered([rule({})], paths)).toEqual(['src/git/a'])
