@@ -42,7 +42,7 @@ export function addCommands(program: Command, wiring: Wiring): void {
     .addOption(
       new Option(
         '--server <server>',
-        "what answers for Flask: devstack's reloader, or production's server",
+        "what answers for Flask: devstack's reloader, or production's server; remembered until the other is asked for",
       ).choices(['reloader', 'production']),
     )
     .addHelpText(
