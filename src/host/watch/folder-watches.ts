@@ -89,13 +89,25 @@ export function watchAbove(
   listener: FolderListener,
   failed: (error: NodeJS.ErrnoException) => void,
 ): AboveWatch | null {
+  let missing: string | null = null
   for (let folder = dirname(path); ; folder = dirname(folder)) {
-    if (lookThrough(folder)?.isDirectory() === true) {
+    if (isFolder(folder)) {
       const watcher = watchFolder(folder, listener, failed)
+      if (watcher !== null && missing !== null && isFolder(missing)) {
+        // Made after the look and before the watch, which therefore will not tell of it.
+        watcher.close()
+        return watchAbove(path, listener, failed)
+      }
       // Gone in between: then one further up.
       if (watcher !== null || folder === dirname(folder)) return watcher === null ? null : { folder, watcher }
+      missing = null
     } else if (folder === dirname(folder)) return null
+    else missing = folder
   }
+}
+
+function isFolder(path: string): boolean {
+  return lookThrough(path)?.isDirectory() === true
 }
 
 function watchFolder(

@@ -152,12 +152,10 @@ export class TreeWatch {
     const itself = event === 'rename' && name === basename(folder)
     if (name !== null && name !== next && !itself) return
     this.events += 1
-    const present = lookThrough(path)
-    const far = join(folder, next ?? '') !== path
-    if (itself || (far && event === 'rename')) this.watchFromAbove(path)
+    if (itself || (event === 'rename' && join(folder, next ?? '') !== path)) this.watchFromAbove(path)
     if (!this.roots.has(path)) return this.rulesChanged()
-    const wasFolder = this.watches.has(path)
-    if (present?.isDirectory() === true || wasFolder) {
+    // Looked at after the watch was made, which tells of what comes later.
+    if (lookThrough(path)?.isDirectory() === true || this.watches.has(path)) {
       if (event === 'rename') this.rootChanged(path)
     } else this.batcher.add(path)
   }

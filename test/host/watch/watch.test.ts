@@ -214,6 +214,17 @@ describe('what a rule names', () => {
     expect(watching.told()).toEqual(['one/two/three/c.py', 'one/two/three/d.py'])
   })
 
+  it('may come while the folders above it are only just found', async () => {
+    // So many that one of them comes between a look and the watch that follows it.
+    const names = Array.from({ length: 20 }, (_, index) => `n${String(index).padStart(2, '0')}`)
+    const roots = names.map((name) => `${name}/a/b/c/d/e/f/g/h`)
+    const watching = await world.watch(world.service(roots.map((path) => ({ path: world.at(path) }))))
+    const files = roots.map((path) => `${path}/file`)
+    for (const file of files) await world.write({ [file]: 'x' })
+    while (watching.told().length < files.length) await watching.rest()
+    expect([...watching.told()].sort()).toEqual(files)
+  })
+
   it('may go and come back, as with another branch', async () => {
     const watching = await world.watch(world.service([{}]))
     await rm(world.at('src'), { recursive: true })
