@@ -49,6 +49,11 @@ export function mountedBy(service: Pick<Service, 'binds'>, rule: WatchRule): Bin
   )
 }
 
+/** Whether the target lies in a bind mount: behind it are the user's own files, which a delivery would write into. */
+export function isMounted(service: Pick<Service, 'binds'>, target: string): boolean {
+  return service.binds.some((bind) => isWithin(trimSlash(bind.target), target))
+}
+
 function place(bind: BindMount, path: string): string {
   const inside = path.slice(trimSlash(bind.source).length)
   return trimSlash(trimSlash(bind.target) + inside)

@@ -1,7 +1,7 @@
 import type { Problem, SourcePosition } from './error.js'
 import type { BindMount, WatchAction, WatchCommand, WatchRule } from './project.js'
 import { didYouMean } from './suggest.js'
-import { mountedBy } from './update.js'
+import { isWithin, mountedBy } from './update.js'
 import { splitWords } from './words.js'
 
 /** A rule as it is written, in the words of Compose's `develop.watch`. Nothing in it is trusted yet. */
@@ -151,11 +151,11 @@ function readTarget(
 
 function checkPlaces({ binds, roots }: RuleContext, rule: WatchRule, tell: Tell): Problem | null {
   const { path, target } = rule
-  if (!roots.some((root) => within(root, path))) {
+  if (!roots.some((root) => isWithin(root, path))) {
     return tell(`${path} is outside of the project`, 'path', `watch what lies below ${roots[0] ?? '/'}`)
   }
   if (target === null || mountedBy({ binds }, rule) !== null) return null
-  const bind = binds.find((one) => within(one.target, target))
+  const bind = binds.find((one) => isWithin(one.target, target))
   if (bind === undefined) return null
   return tell(
     `the target ${target} lies in a bind mount of ${bind.source}`,
@@ -256,12 +256,6 @@ export function isEditorFile(rulePath: string, path: string): boolean {
 }
 
 const EDITOR_FILE = /^(?:\.git|\.#.*|#.*#|4913|.*~|.*\.sw[px]|.*___jb_(?:tmp|old|bak)___)$/s
-
-/** True for the folder itself and everything below it. */
-function within(folder: string, path: string): boolean {
-  const start = folder.endsWith('/') ? folder : `${folder}/`
-  return path === folder || path.startsWith(start)
-}
 
 /** `path` against an absolute `folder`, without `.` and `..`: what node:path does, but without Node. */
 export function resolvePath(folder: string, path: string): string {

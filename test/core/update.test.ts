@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { WatchRule } from '../../src/core/project.js'
-import { mountedBy, ruleFor, strongest, targetOf } from '../../src/core/update.js'
+import { isMounted, isWithin, mountedBy, ruleFor, strongest, targetOf } from '../../src/core/update.js'
 import { service, watchRule } from './builders.js'
 
 const rule = watchRule
@@ -55,5 +55,29 @@ describe('mountedBy', () => {
     expect(mounted(rule('sync', '/demo/api', '/srv/other'))).toBeNull()
     expect(mounted(rule('sync', '/demo-old', '/srv-old'))).toBeNull()
     expect(mounted(rule('rebuild', '/demo', null))).toBeNull()
+  })
+})
+
+describe('isMounted', () => {
+  it('is what lies in a bind mount, however that is written', () => {
+    const binds = ['/srv/', '/etc/app.conf'].map((target) => ({ source: '/demo', target }))
+    const mounted = ['/srv', '/srv/a', '/etc/app.conf', '/srv-old/a', '/etc/app.conf2', '/'].filter(
+      (target) => isMounted({ binds }, target),
+    )
+    expect(mounted).toEqual(['/srv', '/srv/a', '/etc/app.conf'])
+    expect(isMounted({ binds: [{ source: '/demo', target: '/' }] }, '/srv')).toBe(true)
+  })
+})
+
+describe('isWithin', () => {
+  it.each([
+    ['/', '/', true],
+    ['/', '/a', true],
+    ['/a', '/a/b', true],
+    ['/a/', '/a/b', true],
+    ['/a', '/ab', false],
+    ['/a/b', '/a', false],
+  ])('%s and %s: %s', (folder, path, expected) => {
+    expect(isWithin(folder, path)).toBe(expected)
   })
 })

@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { DevstackError } from '../../core/error.js'
 import type { Instance, WatchRule } from '../../core/project.js'
+import { isWithin } from '../../core/update.js'
 import type { Delivery, FileChange } from '../../orchestrator/ports.js'
 import { orderChanges } from './change-order.js'
 import type { Write } from './change-order.js'
@@ -13,7 +14,7 @@ import { inspect } from './observe.js'
 import { readOwner } from './owner.js'
 import type { Owner } from './owner.js'
 import type { PendingDeletes } from './pending.js'
-import { findPlaces, realPath, within } from './places.js'
+import { findPlaces, realPath } from './places.js'
 import type { Remover } from './remove.js'
 import { uploadWrites } from './upload.js'
 
@@ -156,7 +157,7 @@ async function removeNow(task: DeliveryTask, targets: readonly string[]): Promis
   await tools.remover.remove(instance, all, signal)
   if (waiting.length > 0) await tools.pending.drop(instance.id, waiting)
   for (const folder of facts.there.keys())
-    if (folder !== '/' && all.some((target) => within(target, folder))) facts.there.delete(folder)
+    if (folder !== '/' && all.some((target) => isWithin(target, folder))) facts.there.delete(folder)
 }
 
 async function learn(docker: Docker, instance: Instance, signal: AbortSignal): Promise<Known> {
@@ -178,7 +179,7 @@ async function learn(docker: Docker, instance: Instance, signal: AbortSignal): P
 
 /** Where all lies in bind mounts. A single target there is refused by name, and the rest delivered. */
 function refuseBinds(binds: readonly string[], targets: readonly string[], instance: Instance): void {
-  const found = targets.map((target) => binds.find((path) => within(path, target)))
+  const found = targets.map((target) => binds.find((path) => isWithin(path, target)))
   const [bind] = found
   if (bind === undefined || found.includes(undefined)) return
   throw new DevstackError(
@@ -204,6 +205,8 @@ function explainDelivery(docker: Docker, instance: Instance, error: unknown): Er
   const readOnly = /read-only/i.test(explained.why ?? '')
   return new DevstackError('DELIVERY_FAILED', `could not deliver to ${instance.service}`, {
     cause: explained.why,
-    hint: readOnly ? 'its root file system is read-only: use a rebuild rule instead of sync' : null,
+    hint: readOnly
+      ? 'its root file system is read-only: use a rebuild rule instead of sync'
+      : `a rebuild brings it level: devstack up --build ${instance.service}`,
   })
 }

@@ -1,11 +1,10 @@
 import { resolve } from 'node:path'
 import type { Instance, Service } from '../../core/project.js'
-import { targetOf } from '../../core/update.js'
+import { isMounted, targetOf } from '../../core/update.js'
 import { decodeManifest } from '../images/manifest.js'
 import type { Manifest } from '../images/manifest.js'
 import type { Docker } from './docker.js'
 import { LABEL } from './labels.js'
-import { within } from './places.js'
 import type { Resolved } from './resolve.js'
 import { deliveringRule } from './watched.js'
 
@@ -37,7 +36,7 @@ function toTargets(service: Service, manifest: Manifest): Readonly<Record<string
       const source = resolve(context, path)
       const rule = delivering(source)
       const target = rule === null ? null : targetOf(rule, source)
-      if (target === null || service.binds.some((bind) => within(bind.target, target))) return []
+      if (target === null || isMounted(service, target)) return []
       return [[target, hash]]
     }),
   )

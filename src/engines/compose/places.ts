@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import { isWithin } from '../../core/update.js'
 import type { ContainerFiles } from './container-files.js'
 import type { Docker } from './docker.js'
 import { runInside } from './run-inside.js'
@@ -136,12 +137,12 @@ function leadsOut(
   there: ReadonlyMap<string, string>,
 ): string | null {
   const link = `${folder} is a link to ${real} in the container`
-  const bind = binds.find((path) => within(path, real))
+  const bind = binds.find((path) => isWithin(path, real))
   if (bind !== undefined) return `${link}, where a folder of this machine is mounted`
   const [root] = roots
-    .filter((path) => path !== folder && within(path, folder))
+    .filter((path) => path !== folder && isWithin(path, folder))
     .toSorted((a, b) => b.length - a.length)
-  if (root === undefined || within(there.get(root) ?? root, real)) return null
+  if (root === undefined || isWithin(there.get(root) ?? root, real)) return null
   return `${link}, outside of ${root}`
 }
 
@@ -153,15 +154,10 @@ export function realPath(there: ReadonlyMap<string, string>, target: string): st
 
 function throughMount(target: string, { there, bounds }: PlacesRequest): string | null {
   const real = realPath(there, target)
-  const bind = bounds.binds.find((path) => within(path, real) || within(path, target))
+  const bind = bounds.binds.find((path) => isWithin(path, real) || isWithin(path, target))
   return bind === undefined
     ? null
     : `${bind} is a folder of this machine: nothing is written into your own files`
-}
-
-/** True for the folder itself and everything below it. */
-export function within(folder: string, path: string): boolean {
-  return folder === '/' || path === folder || path.startsWith(`${folder}/`)
 }
 
 // ---- many folders ---------------------------------------------------------------------------------------------------

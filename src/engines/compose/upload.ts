@@ -1,12 +1,12 @@
 import { posix } from 'node:path'
 import { DevstackError } from '../../core/error.js'
+import { isWithin } from '../../core/update.js'
 import type { Delivery } from '../../orchestrator/ports.js'
 import { packFiles } from './archive.js'
 import type { Entry, PackedFiles } from './archive.js'
 import type { Write } from './change-order.js'
 import type { DeliveryTask } from './deliver.js'
 import { isNotFound, isUnreachable } from './docker.js'
-import { within } from './places.js'
 
 /** Where so many files are refused one by one, it is not the files. */
 const MOST_REFUSED = 8
@@ -16,6 +16,8 @@ interface Progress {
   readonly folders: readonly string[]
   readonly written: Record<string, string>
   readonly failed: { readonly target: string; readonly cause: string }[]
+  /** The time that each target got, and what its source's was: one that is sent again gets the same. */
+  readonly times: Map<string, { readonly sourceMs: number | null; readonly time: number }>
   bytes: number
   refused: number
 }
@@ -32,7 +34,14 @@ export async function uploadWrites(
   writes: readonly Write[],
   deleted: readonly string[],
 ): Promise<Delivery> {
-  const progress: Progress = { folders: missing, written: {}, failed: [], bytes: 0, refused: 0 }
+  const progress: Progress = {
+    folders: missing,
+    written: {},
+    failed: [],
+    times: new Map(),
+    bytes: 0,
+    refused: 0,
+  }
   for (const [base, some] of byBase(task, progress, writes))
     await uploadSome(task, progress, base, some, deleted)
   const { bytes, written, failed } = progress
@@ -50,7 +59,7 @@ function byBase(
   if (volumes === null) return new Map([['/', writes]])
   const groups = new Map<string, Write[]>()
   for (const write of writes) {
-    const base = volumes.find((volume) => within(volume, write.target))
+    const base = volumes.find((volume) => isWithin(volume, write.target))
     if (base === undefined) progress.failed.push({ target: write.target, cause: READ_ONLY })
     else groups.set(base, [...(groups.get(base) ?? []), write])
   }
@@ -72,7 +81,7 @@ async function uploadSome(
 ): Promise<void> {
   const { facts, signal } = task
   try {
-    const packed = await put(task, base, progress.folders, writes)
+    const packed = await put(task, base, progress, writes)
     progress.bytes += packed.result.bytes
     Object.assign(progress.written, packed.result.written)
     progress.failed.push(...packed.result.failed)
@@ -117,7 +126,7 @@ async function uploadAlone(
   const folders = foldersWithin(target, [...deleted, ...task.facts.there.keys()])
   await tools.remover.removeEmptyTree(instance, target, signal)
   await tools.remover.removeEmpty(instance, folders, signal)
-  for (const folder of task.facts.there.keys()) if (within(target, folder)) task.facts.there.delete(folder)
+  for (const folder of task.facts.there.keys()) if (isWithin(target, folder)) task.facts.there.delete(folder)
   if ((await tools.files.stat(instance.id, target, signal)) === null)
     await uploadSome(task, progress, base, writes, deleted)
   else progress.failed.push({ target, cause })
@@ -133,7 +142,7 @@ function refuse(progress: Progress, target: string, cause: string, error: unknow
 function foldersWithin(root: string, paths: readonly string[]): readonly string[] {
   const found = new Set([root])
   for (const path of paths) {
-    if (path === root || !within(root, path)) continue
+    if (path === root || !isWithin(root, path)) continue
     for (let folder = posix.dirname(path); folder !== root; folder = posix.dirname(folder)) found.add(folder)
   }
   return [...found].toSorted((a, b) => b.length - a.length)
@@ -142,17 +151,18 @@ function foldersWithin(root: string, paths: readonly string[]): readonly string[
 async function put(
   { tools, facts, instance, rules, signal }: DeliveryTask,
   base: string,
-  missing: readonly string[],
+  { folders: missing, times }: Progress,
   writes: readonly Write[],
 ): Promise<PackedFiles> {
-  const folders = neededFolders(missing, writes).filter((folder) => folder !== base && within(base, folder))
+  const folders = neededFolders(missing, writes).filter((folder) => folder !== base && isWithin(base, folder))
   const entries: readonly Entry[] = [...folders.map((path): Entry => ({ type: 'folder', path })), ...writes]
   const named = new Set(rules.map(({ path }) => path))
-  const times = new Map<string, number>()
-  // The same time again where it has to be sent again.
   const timeOf = (target: string, sourceMs: number | null): number => {
-    const time = times.get(target) ?? facts.times.of(target, sourceMs)
-    times.set(target, time)
+    const sent = times.get(target)
+    // Saved again in between it is another delivery.
+    if (sent?.sourceMs === sourceMs) return sent.time
+    const time = facts.times.of(target, sourceMs)
+    times.set(target, { sourceMs, time })
     return time
   }
   let packed: PackedFiles | null = null

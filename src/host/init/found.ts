@@ -1,3 +1,4 @@
+import { isWithin } from '../../core/update.js'
 import { resolvePath } from '../../core/watch.js'
 import { readYaml } from '../../core/yaml.js'
 import type { ScannedFolder } from './scan.js'
@@ -124,7 +125,7 @@ function manifestFolders(folders: readonly ScannedFolder[]): readonly string[] {
     )
     .map(({ path }) => path)
   const named = [...kustomized]
-  for (const path of plain) if (!named.some((known) => isWithin(path, known))) named.push(path)
+  for (const path of plain) if (!named.some((known) => isWithin(`/${known}`, `/${path}`))) named.push(path)
   return named.map((path) => (path === '' ? '.' : path))
 }
 
@@ -146,10 +147,6 @@ function kindConfig(folders: readonly ScannedFolder[]): string | null {
 function textOf(file: string, folders: readonly ScannedFolder[]): string {
   const folder = folders.find(({ path }) => path === parent(file))
   return folder?.texts[file.slice(file.lastIndexOf('/') + 1)] ?? ''
-}
-
-function isWithin(path: string, folder: string): boolean {
-  return path === folder || folder === '' || path.startsWith(`${folder}/`)
 }
 
 function parent(path: string): string {

@@ -11,7 +11,7 @@ import {
   type Stats,
 } from 'node:fs'
 import { basename, dirname, isAbsolute, resolve } from 'node:path'
-import { ruleFor } from '../../core/update.js'
+import { isWithin, ruleFor } from '../../core/update.js'
 import type { SourceFile } from '../../orchestrator/ports.js'
 import type { Rules } from './rules.js'
 import { isUndecodable, lookAt, lookThrough, sameStamp, stampOf } from './stamps.js'
@@ -73,8 +73,7 @@ function readLink(root: string, path: string, stats: Stats): Found {
     return { type: 'refused', reason: `it is a link to ${to}, which is another place in the container` }
   }
   const end = resolve(dirname(path), to)
-  const inside = end === root || end.startsWith(`${root}/`)
-  return inside
+  return isWithin(root, end)
     ? { type: 'link', stats, to }
     : { type: 'refused', reason: `it is a link out of ${root}, to ${to}` }
 }

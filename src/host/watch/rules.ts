@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Service, WatchRule } from '../../core/project.js'
-import { delivers, ruleFor, targetOf } from '../../core/update.js'
+import { delivers, isMounted, ruleFor, targetOf } from '../../core/update.js'
 import { isEditorFile } from '../../core/watch.js'
 import { createIgnoreList, type IgnoreList } from './ignore.js'
 
@@ -37,11 +37,16 @@ export function watchedPart({ name, watch, binds, build }: Service): WatchedServ
   return { name, watch, binds, build: part }
 }
 
+/** The files that may hold the ignore list of the service's build context; the first that is there does. */
+export function ignoreFilesOf({ build }: Pick<WatchedService, 'build'>): readonly string[] {
+  if (build === null) return []
+  return [`${build.dockerfile}.dockerignore`, join(build.context, '.dockerignore')]
+}
+
 /** Reads the ignore file of the service's build context and compiles everything. */
 export function compileRules(service: WatchedService): Rules {
   const { watch, build } = service
-  const ignoreFiles =
-    build === null ? [] : [`${build.dockerfile}.dockerignore`, join(build.context, '.dockerignore')]
+  const ignoreFiles = ignoreFilesOf(service)
   const context =
     build === null ? null : { folder: build.context, list: createIgnoreList(readFirst(ignoreFiles)) }
   const own = new Map(watch.map((rule) => [rule, ownLists(rule)]))
@@ -74,14 +79,6 @@ export function compileRules(service: WatchedService): Rules {
       return target === null || isMounted(service, target) ? null : target
     },
   }
-}
-
-/** Behind a mount lie the user's own files, which a delivery would write into. */
-function isMounted({ binds }: WatchedService, target: string): boolean {
-  return binds.some((bind) => {
-    const mount = trimSlash(bind.target)
-    return target === mount || target.startsWith(`${mount}/`)
-  })
 }
 
 interface RuleLists {

@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs'
 import { FileTable, join } from './file-table.js'
-import { compileRules, type Rules, type WatchedService } from './rules.js'
+import { compileRules, ignoreFilesOf, type Rules, type WatchedService } from './rules.js'
 import { lookAt, lookThrough, sameStamp, stampOf, type Breath, type Stamp } from './stamps.js'
 import { walkRoots } from './walk.js'
 
@@ -166,9 +166,8 @@ function presentFile(path: string, rules: Rules): Stats | null {
   return stats === null || stats.isDirectory() ? null : stats
 }
 
-function ignoreStampOf({ build }: WatchedService): string {
-  if (build === null) return ''
-  return [`${build.dockerfile}.dockerignore`, join(build.context, '.dockerignore')]
+function ignoreStampOf(service: WatchedService): string {
+  return ignoreFilesOf(service)
     .map((path) => {
       const stats = lookThrough(path)
       return stats === null ? '' : JSON.stringify(stampOf(stats))

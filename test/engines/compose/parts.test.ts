@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { DevstackError } from '../../../src/core/error.js'
 import type { BindMount, WatchRule } from '../../../src/core/project.js'
 import { createBuildReader } from '../../../src/engines/compose/build-output.js'
 import { createChannel } from '../../../src/engines/compose/channel.js'
@@ -217,6 +218,28 @@ describe('delivery', () => {
         ).rejects.toMatchObject({ code: 'DELIVERY_FAILED' })
       }),
     )
+  })
+})
+
+describe('a delivery that the engine refuses', () => {
+  const refusal = async (text: string): Promise<unknown> => {
+    const docker = {
+      get: () => Promise.reject(new DevstackError('OPERATION_FAILED', 'could not read', { cause: text })),
+      explain: (error: Error) => error,
+    }
+    const deliverer = createDeliverer({ docker } as unknown as DeliveryTools)
+    const instance = { id: 'c1', service: 'api' } as Parameters<typeof deliverer.deliver>[0]
+    const change = { type: 'delete', target: '/a' } as const
+    return await deliverer.deliver(instance, [change], [], AbortSignal.timeout(1000)).catch((e: unknown) => e)
+  }
+  test.each([
+    ['something is in its way', 'a rebuild brings it level: devstack up --build api'],
+    [
+      'container rootfs is marked read-only',
+      'its root file system is read-only: use a rebuild rule instead of sync',
+    ],
+  ])('%s: says what to do instead', async (why, hint) => {
+    expect(await refusal(why)).toMatchObject({ code: 'DELIVERY_FAILED', why, hint })
   })
 })
 
