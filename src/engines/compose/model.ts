@@ -1,3 +1,5 @@
+import type { BuildPlace } from './options.js'
+
 /** The parts of `docker compose config --format json` that the engine reads. */
 export interface ComposeModel {
   readonly name: string
@@ -79,6 +81,13 @@ interface ComposeNetwork {
 /** The services by name. */
 export function servicesOf(model: ComposeModel): Readonly<Record<string, ComposeService>> {
   return model.services ?? {}
+}
+
+/** Where a service is built from; null where it is not built. */
+export function buildPlaceOf({ build }: ComposeService): BuildPlace | null {
+  if (build?.context === undefined) return null
+  const { context, dockerfile = 'Dockerfile', target = null } = build
+  return { context, dockerfile, target }
 }
 
 /** The name of the image that a service's containers run. */

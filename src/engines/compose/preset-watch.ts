@@ -1,6 +1,7 @@
-import type { ServiceExtension } from '../../core/compose.js'
+import type { ComposeContext } from '../../core/compose.js'
+import { hasOwnRules } from '../../core/compose-watch.js'
 import type { WatchEntry } from '../../core/watch.js'
-import { servicesOf } from './model.js'
+import { buildPlaceOf, servicesOf } from './model.js'
 import type { ComposeModel } from './model.js'
 import type { ComposeEngineOptions } from './options.js'
 
@@ -8,16 +9,14 @@ import type { ComposeEngineOptions } from './options.js'
 export async function presetWatch(
   { presetRules, watch = {} }: ComposeEngineOptions,
   model: ComposeModel,
-  extensions: Readonly<Record<string, ServiceExtension>>,
+  extensions: NonNullable<ComposeContext['extensions']>,
 ): Promise<Readonly<Record<string, readonly WatchEntry[]>>> {
   if (presetRules === undefined) return {}
   const supplied = await Promise.all(
     Object.entries(servicesOf(model)).map(async ([name, service]) => {
-      const { build, develop } = service
-      const own = [...(watch[name] ?? []), ...(develop?.watch ?? []), ...(extensions[name]?.watch ?? [])]
-      if (own.length > 0 || build?.context === undefined) return []
-      const { context, dockerfile = 'Dockerfile', target = null } = build
-      return [[name, await presetRules(name, { context, dockerfile, target })] as const]
+      const place = buildPlaceOf(service)
+      if (place === null || hasOwnRules(model, { watch, extensions }, name)) return []
+      return [[name, await presetRules(name, place)] as const]
     }),
   )
   return Object.fromEntries(supplied.flat())

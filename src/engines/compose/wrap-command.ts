@@ -1,6 +1,6 @@
-import { servicesOf } from './model.js'
-import type { ComposeModel, ComposeService } from './model.js'
-import type { BuildPlace, CommandOverride, ComposeEngineOptions } from './options.js'
+import { buildPlaceOf, servicesOf } from './model.js'
+import type { ComposeModel } from './model.js'
+import type { CommandOverride, ComposeEngineOptions } from './options.js'
 
 /** By service: what its containers run instead of what the project says. */
 export async function wrapCommands(
@@ -11,16 +11,10 @@ export async function wrapCommands(
   const wrapped = await Promise.all(
     Object.entries(servicesOf(model)).map(async ([name, service]) => {
       const own = { entrypoint: plain(service.entrypoint), command: plain(service.command) }
-      return [name, await wrapCommand(name, placeOf(service), own)] as const
+      return [name, await wrapCommand(name, buildPlaceOf(service), own)] as const
     }),
   )
   return Object.fromEntries(wrapped)
-}
-
-function placeOf({ build }: ComposeService): BuildPlace | null {
-  if (build?.context === undefined) return null
-  const { context, dockerfile = 'Dockerfile', target = null } = build
-  return { context, dockerfile, target }
 }
 
 /** Compose prints a dollar sign twice, so that its output can be read again. */
