@@ -47,6 +47,8 @@ export async function openInside(
   try {
     const state = await waitForStart(exec, signal)
     if (!state.started) throw cannotStart(instance, request, await saidInstead(lines, ended))
+    // One that came while the engine was asked was heard by nobody.
+    signal.throwIfAborted()
   } catch (error) {
     close()
     signal.throwIfAborted()
