@@ -18,7 +18,7 @@ const KITS = ['devstack/base:', 'devstack/'] as const
  * Runs a program on files of a container whose image has no such program: in a short-lived container of another image that
  * sees the first one's processes, and by way of its main process its files.
  * @param targets absolute paths in the container
- * @throws DevstackError DELIVERY_FAILED where no image is there for it
+ * @throws DevstackError DELIVERY_FAILED where no image can lend the program
  */
 export async function runBeside(
   docker: Docker,
@@ -45,7 +45,7 @@ export async function runHelper(
   capabilities: readonly string[],
   signal: AbortSignal,
 ): Promise<{ readonly exitCode: number; readonly output: string }> {
-  const image = await findKit(docker, container.service, signal)
+  const image = await findKit(docker, container.service, argv[0] ?? '', signal)
   const client = await docker.client()
   const helper = await client.createContainer({
     Image: image,
@@ -54,6 +54,8 @@ export async function runHelper(
     User: '0:0',
     Labels: { [LABEL.helper]: container.id },
     HostConfig: {
+      // For where nobody is left to remove it.
+      AutoRemove: true,
       PidMode: `container:${container.id}`,
       NetworkMode: 'none',
       CapDrop: ['ALL'],
@@ -63,7 +65,7 @@ export async function runHelper(
   })
   try {
     const stream = await helper.attach({ stream: true, stdout: true, stderr: true, abortSignal: signal })
-    const ended = helper.wait({ condition: 'next-exit', abortSignal: signal })
+    const ended = helper.wait({ condition: 'removed', abortSignal: signal })
     ended.catch(() => undefined)
     await helper.start({ abortSignal: signal })
     const frames = createFrameReader()
@@ -74,20 +76,25 @@ export async function runHelper(
     const { StatusCode } = (await ended) as { readonly StatusCode: number }
     return { exitCode: StatusCode, output: sanitise(Buffer.concat(pieces)).trim() }
   } finally {
-    // Also where it was aborted; the engine itself would not remove one that never started.
+    // Where it was aborted, and where it never started: then the engine does not remove it.
     await helper.remove({ force: true }).catch(() => undefined)
   }
 }
 
-async function findKit(docker: Docker, service: string, signal: AbortSignal): Promise<string> {
+async function findKit(
+  docker: Docker,
+  service: string,
+  program: string,
+  signal: AbortSignal,
+): Promise<string> {
   const images = await docker.get<readonly ListedImage[]>('/images/json', {}, signal)
   const newest = images.toSorted((a, b) => b.Created - a.Created)
   for (const kit of KITS) {
     const found = newest.find(({ RepoTags }) => (RepoTags ?? []).some((tag) => tag.startsWith(kit)))
     if (found !== undefined) return found.Id
   }
-  throw new DevstackError('DELIVERY_FAILED', `could not delete files in ${service}`, {
-    cause: 'its image has no rm, and no image of devstack is there that could lend one',
-    hint: `rebuild it instead: devstack up --build ${service}`,
+  throw new DevstackError('DELIVERY_FAILED', `no image can lend a program to ${service}`, {
+    cause: `${program} cannot be run in it, and no image of devstack is there that has it`,
+    hint: `a rebuild brings it level: devstack up --build ${service}`,
   })
 }
