@@ -75,7 +75,9 @@ export function readRules(
       const read = readRule(context, entry, source, index, tell)
       if ('message' in read) problems.push(read)
       else rules.push(read)
-      if (entry.exec != null && entry.action !== 'sync+exec' && !('message' in read))
+      // Compose prints one without a command for every rule.
+      const hasCommand = entry.exec?.command != null
+      if (hasCommand && entry.action !== 'sync+exec' && !('message' in read))
         warnings.push(
           tell(`exec does nothing with ${read.action}`, 'exec', 'write sync+exec, or take it out'),
         )

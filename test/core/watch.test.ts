@@ -114,6 +114,12 @@ describe('a rule as it is read', () => {
     })
   })
 
+  test('the exec without a command that Compose prints for every rule is no news', () => {
+    const { rules, warnings } = read([{ ...written('sync a /app'), exec: { command: null } }])
+    expect(rules).toMatchObject([{ action: 'sync', exec: null }])
+    expect(warnings).toEqual([])
+  })
+
   test('exec beside another action is said to do nothing', () => {
     const { rules, warnings } = read([{ ...written('sync a /app'), exec: { command: 'x' } }])
     expect(rules).toMatchObject([{ action: 'sync', exec: null }])
