@@ -1,4 +1,5 @@
 import type { DeliveredFiles, TakeUpResult } from '../orchestrator/ports.js'
+import { numberOf, textOf } from './json-lines.js'
 
 type TakeUp = (files: DeliveredFiles, signal: AbortSignal) => Promise<TakeUpResult>
 
@@ -36,6 +37,22 @@ function together(earlier: DeliveredFiles, later: DeliveredFiles): DeliveredFile
     ...later.deleted,
   ])
   return { written: [...written], deleted: [...deleted] }
+}
+
+/** A failure as a program in a container described it; `otherwise`: what is said where it has no message. */
+export function failureOf(
+  error: Readonly<Record<string, unknown>>,
+  otherwise: string,
+  output: readonly string[],
+): TakeUpResult {
+  const file = textOf(error['file'])
+  const line = numberOf(error['line'])
+  return {
+    type: 'failed',
+    message: textOf(error['message']) ?? otherwise,
+    place: file === null || line === null ? null : { file, line, column: numberOf(error['column']) },
+    output,
+  }
 }
 
 /** True where no path is named: the caller wants proof for all that the instance holds. */

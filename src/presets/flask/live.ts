@@ -1,6 +1,7 @@
-import { readdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DevstackError } from '../../core/error.js'
+import type { Service } from '../../core/project.js'
+import { ruleFor } from '../../core/update.js'
 import type {
   AttachContext,
   DeliveredFiles,
@@ -11,6 +12,7 @@ import type {
 import { FLASK_FOLDER } from '../command.js'
 import { Broken, textOf } from '../json-lines.js'
 import { brokenBy, createLink, type Link } from '../link.js'
+import { supportFrom } from '../support.js'
 import { isEverything, oneAtATime } from '../take-up.js'
 import { offerMigration } from './migrations.js'
 import { changedResult, firstResult, takenResult } from './results.js'
@@ -28,18 +30,7 @@ const DEPENDENCIES =
 /** `folder`: that of the reloader's sources on the host. */
 export function flaskLive(folder: string): LivePreset {
   return {
-    async support() {
-      const files = await readdir(folder, { recursive: true })
-      return files
-        .filter((file) => file.endsWith('.py'))
-        .sort()
-        .map((file) => ({
-          type: 'write',
-          source: `${folder}/${file}`,
-          target: `${FLASK_FOLDER}/${file.replaceAll('\\', '/')}`,
-          mode: 0o644,
-        }))
-    },
+    support: supportFrom(folder, '.py', FLASK_FOLDER),
     attach,
     offer: offerMigration,
   }
@@ -68,7 +59,9 @@ async function attach(context: AttachContext, signal: AbortSignal): Promise<Relo
   const reason = hello['server'] === 'original' ? (textOf(hello['reason']) ?? 'it says no reason') : null
   const name = reason === null ? 'devstack reloader' : "the service's own server"
   const work = (files: DeliveredFiles, signal: AbortSignal): Promise<TakeUpResult> =>
-    reason === null ? reload(link, files, signal) : Promise.resolve({ type: 'restart', reason })
+    reason === null
+      ? reload(link, files, whatOf(files, context.service), signal)
+      : Promise.resolve({ type: 'restart', reason })
   return {
     server: { name, reason },
     first: firstResult(hello),
@@ -80,19 +73,27 @@ async function attach(context: AttachContext, signal: AbortSignal): Promise<Relo
   }
 }
 
-async function reload(link: Link, files: DeliveredFiles, signal: AbortSignal): Promise<TakeUpResult> {
-  const { written, deleted } = files
-  const answer = await link.ask({ type: 'reload', what: whatOf(files), files: written, deleted }, signal)
+async function reload(
+  link: Link,
+  { written, deleted }: DeliveredFiles,
+  what: Reload,
+  signal: AbortSignal,
+): Promise<TakeUpResult> {
+  const answer = await link.ask({ type: 'reload', what, files: written, deleted }, signal)
   return answer === null
     ? { type: 'unproven', reason: 'the connection to the reloader broke twice' }
     : takenResult(answer)
 }
 
-function whatOf(files: DeliveredFiles): 'app' | 'dependencies' | 'auto' {
+type Reload = 'app' | 'dependencies' | 'auto'
+
+/** A file after which the service has a command run names what that installs, whatever the file is called. */
+function whatOf(files: DeliveredFiles, { watch }: Pick<Service, 'watch'>): Reload {
   if (isEverything(files)) return 'app'
-  return [...files.written, ...files.deleted].some((path) => DEPENDENCIES.test(path))
-    ? 'dependencies'
-    : 'auto'
+  const inside = watch.flatMap((rule) => (rule.target === null ? [] : [{ ...rule, path: rule.target }]))
+  const installs = (path: string): boolean =>
+    DEPENDENCIES.test(path) || ruleFor({ watch: inside }, path)?.action === 'sync+exec'
+  return [...files.written, ...files.deleted].some(installs) ? 'dependencies' : 'auto'
 }
 
 /** Rejects where the first process does not name the reloader; else never ends. */

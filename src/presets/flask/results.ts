@@ -1,5 +1,6 @@
 import type { TakeUpResult } from '../../orchestrator/ports.js'
 import { numberOf, partsOf, textOf, textsOf, type Message } from '../json-lines.js'
+import { failureOf } from '../take-up.js'
 
 /** The answer to a reload. */
 export function takenResult(message: Message): TakeUpResult {
@@ -33,9 +34,15 @@ export function changedResult(message: Message): TakeUpResult | null {
   return message.type === 'changed' ? stateResult(message, 'app') : null
 }
 
+/** Where an older generation serves because the files as they are do not load, they are not taken up. */
 function stateResult(message: Message, what: string): TakeUpResult | null {
-  if (message['state'] === 'failed') return failure(message['error'])
-  return message['state'] === 'serving' ? { type: 'taken', what, detail: detailOf(message) } : null
+  const { state, error } = message
+  if (state === 'failed' || (state === 'serving' && isThere(error))) return failure(error)
+  return state === 'serving' ? { type: 'taken', what, detail: detailOf(message) } : null
+}
+
+function isThere(error: unknown): boolean {
+  return error !== null && error !== undefined
 }
 
 /** `generation 2, 2 workers, 17 ms`. */
@@ -54,12 +61,6 @@ function detailOf(message: Message): string {
 
 function failure(value: unknown): TakeUpResult {
   const error = partsOf(value)
-  const file = textOf(error['file'])
-  const line = numberOf(error['line'])
-  return {
-    type: 'failed',
-    message: textOf(error['message']) ?? 'the app does not start',
-    place: file === null || line === null ? null : { file, line, column: numberOf(error['column']) },
-    output: textsOf(error['traceback']).flatMap((text) => text.trimEnd().split('\n')),
-  }
+  const output = textsOf(error['traceback']).flatMap((text) => text.trimEnd().split('\n'))
+  return failureOf(error, 'the app does not start', output)
 }

@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises'
 import { DevstackError } from '../../core/error.js'
 import type {
   AttachContext,
@@ -7,9 +6,10 @@ import type {
   Reloader,
   TakeUpResult,
 } from '../../orchestrator/ports.js'
-import { Broken, numberOf, partsOf, textOf, textsOf, type Message } from '../json-lines.js'
+import { Broken, partsOf, textOf, textsOf, type Message } from '../json-lines.js'
 import { brokenBy, createLink, type Link } from '../link.js'
-import { oneAtATime } from '../take-up.js'
+import { supportFrom } from '../support.js'
+import { failureOf, oneAtATime } from '../take-up.js'
 
 const FOLDER = '/.devstack/react'
 
@@ -22,18 +22,7 @@ const DEPENDENCIES =
 /** `folder`: that of the programs that run beside Vite, on the host. */
 export function reactLive(folder: string): LivePreset {
   return {
-    async support() {
-      const files = await readdir(folder)
-      return files
-        .filter((file) => file.endsWith('.mjs'))
-        .sort()
-        .map((file) => ({
-          type: 'write',
-          source: `${folder}/${file}`,
-          target: `${FOLDER}/${file}`,
-          mode: 0o644,
-        }))
-    },
+    support: supportFrom(folder, '.mjs', FOLDER),
     attach,
     offer: () => null,
   }
@@ -109,12 +98,5 @@ function resultOf(message: Message): TakeUpResult {
 
 function failure(value: unknown): TakeUpResult {
   const error = partsOf(value)
-  const file = textOf(error['file'])
-  const line = numberOf(error['line'])
-  return {
-    type: 'failed',
-    message: textOf(error['message']) ?? 'Vite failed',
-    place: file === null || line === null ? null : { file, line, column: numberOf(error['column']) },
-    output: textsOf(error['output']),
-  }
+  return failureOf(error, 'Vite failed', textsOf(error['output']))
 }

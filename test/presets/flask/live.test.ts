@@ -89,6 +89,15 @@ describe('the reloader is attached to', () => {
     })
   })
 
+  test('where an older generation serves, since the files do not load, they are failed', async () => {
+    const inside = reloader(reloaded, { ...HELLO, error: ERROR })
+    expect((await preset.attach(inside.context(), never)).first).toMatchObject({
+      type: 'failed',
+      message: 'SyntaxError: invalid syntax',
+      place: { file: '/app/shop/x.py', line: 3, column: 5 },
+    })
+  })
+
   test('by another name of Python where there is no python3', async () => {
     const inside = reloader(reloaded)
     const { onOpen } = inside
@@ -175,6 +184,34 @@ describe('delivered files are taken up', () => {
     })
     await (await preset.attach(inside.context(), never)).takeUp(delivered, never)
     expect(asked).toEqual([{ id: 1, type: 'reload', what, files: delivered.written, deleted: [] }])
+  })
+
+  test.each([
+    [files('/app/requirements/base.txt'), 'dependencies'],
+    [{ written: [], deleted: ['/app/requirements/base.txt'] }, 'dependencies'],
+    [files('/app/constraints.txt', '/app/shop/x.py'), 'dependencies'],
+    [files('/app/constraints.txt.py'), 'auto'],
+    [files('/app/requirements/notes/x.md'), 'auto'],
+  ])('%j: where a command runs for a file, what it installs is meant: %s', async (delivered, what) => {
+    const asked: unknown[] = []
+    const inside = reloader(({ what }) => {
+      asked.push(what)
+      return reloaded()
+    })
+    const rule = { path: '/src', ignore: [], include: [], initialSync: false, at: null } as const
+    const exec = { argv: ['pip', 'install'], user: null, workdir: null, env: {} }
+    inside.service = {
+      ...inside.service,
+      watch: [
+        { ...rule, action: 'sync', target: '/app', exec: null },
+        { ...rule, action: 'sync+exec', target: '/app/requirements', exec },
+        { ...rule, action: 'sync+exec', target: '/app/constraints.txt', exec },
+        { ...rule, action: 'sync', target: '/app/requirements/notes', exec: null },
+        { ...rule, action: 'rebuild', target: null, exec: null },
+      ],
+    }
+    await (await preset.attach(inside.context(), never)).takeUp(delivered, never)
+    expect(asked).toEqual([what])
   })
 
   test('one reload at a time; what comes meanwhile goes out as one, and all get its result', async () => {
@@ -266,7 +303,8 @@ test('a worker that was replaced and an app that fails by itself are told', asyn
   process.say('a line that is no message')
   process.say({ ...HELLO, type: 'changed', workers: [11, 15] })
   process.say({ ...HELLO, type: 'changed', state: 'failed', error: ERROR })
-  await expect.poll(() => inside.changes.map(({ type }) => type)).toEqual(['taken', 'failed'])
+  process.say({ ...HELLO, type: 'changed', error: ERROR })
+  await expect.poll(() => inside.changes.map(({ type }) => type)).toEqual(['taken', 'failed', 'failed'])
 })
 
 describe('a migration is offered, not run', () => {
