@@ -18,7 +18,7 @@ export function commandOf(dockerfile: string, target: string | null): ImageComma
   let entrypoint: readonly string[] | null = null
   let command: readonly string[] | null = null
   let shell = SHELL
-  for (const stage of stageChain(dockerfile, target)?.stages ?? []) {
+  for (const stage of stageChain(dockerfile, target)) {
     let ownCommand = false
     for (const { name, rest } of stage) {
       if (name === 'SHELL') shell = jsonWords(rest) ?? shell

@@ -6,20 +6,17 @@ export interface Instruction {
   readonly rest: string
 }
 
-/** A stage and the instructions in it, those of the stages it is built from first. */
-export interface StageChain {
-  /** Outermost base first, the wanted stage last. */
-  readonly stages: readonly (readonly Instruction[])[]
-}
-
 interface Stage {
   readonly names: readonly string[]
   readonly base: string
   readonly instructions: readonly Instruction[]
 }
 
-/** The stage `target` (by default the last one) after the stages of the same file that it is built from; null: no such stage. */
-export function stageChain(dockerfile: string, target: string | null): StageChain | null {
+/**
+ * The instructions of the stage `target` (by default the last one) after those of the stages of the same file that it is
+ * built from, the outermost first; none where there is no such stage.
+ */
+export function stageChain(dockerfile: string, target: string | null): readonly (readonly Instruction[])[] {
   const stages = stagesOf(dockerfile)
   const wanted = target?.toLowerCase()
   let index =
@@ -31,7 +28,7 @@ export function stageChain(dockerfile: string, target: string | null): StageChai
     // Only what stands above can be built upon.
     index = stages.slice(0, index).findLastIndex(({ names }) => names.includes(base))
   }
-  return chain.length === 0 ? null : { stages: chain }
+  return chain
 }
 
 function stagesOf(dockerfile: string): readonly Stage[] {
