@@ -1,6 +1,17 @@
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
-import { environment, FLASK, freePort, http, lives, pause, Served, until, uwsgi } from './reloader-rig.js'
+import {
+  Control,
+  environment,
+  FLASK,
+  freePort,
+  http,
+  lives,
+  pause,
+  Served,
+  until,
+  uwsgi,
+} from './reloader-rig.js'
 
 let venv = ''
 beforeAll(async () => {
@@ -184,6 +195,33 @@ describe('a save is running code', () => {
     expect(await get(served)).toBe('two')
   })
 
+  test.each([
+    ['static_folder', 'static'],
+    ['template_folder', 'templates'],
+  ])('as is one in the %s, where that holds modules of the application too', async (name, plain) => {
+    await using served = await start(1, {
+      'wsgi.py': WSGI.replace(`${name}=os.path.abspath("${plain}")`, `${name}=os.path.abspath("shop")`),
+      'shop/words.py': 'WORD = open("shop/word.txt").read()\n',
+      'shop/word.txt': 'one',
+    })
+    await served.settled()
+    expect(await served.save('shop/word.txt', 'two')).toMatchObject({ type: 'reloaded', what: 'app' })
+    expect(await get(served)).toBe('two')
+  })
+
+  test('a worker that does not confirm that it reads a template anew: the application is loaded again', async () => {
+    const dies =
+      'class Dies(dict):\n    def clear(self):\n        os._exit(3)\napplication.jinja_env.cache = Dies()\n'
+    await using served = await start(1, { 'wsgi.py': WSGI + dies })
+    await served.settled()
+    expect(await get(served, '/page')).toBe('page one')
+    expect(await served.save('templates/page.html', 'page two')).toMatchObject({
+      type: 'reloaded',
+      what: 'app',
+    })
+    expect(await get(served, '/page')).toBe('page two')
+  })
+
   test('reloads that are asked for together are one, and each is answered', async () => {
     await using served = await start(1)
     const control = await served.settled()
@@ -295,6 +333,44 @@ describe('processes', () => {
     )
   })
 
+  test('an application that cannot be loaded for a worker that died is told once that is known', async () => {
+    await using served = await start(1)
+    const control = await served.settled()
+    const before = control.others.length
+    await served.write(
+      'shop/words.py',
+      'import os, time\nwhile not os.path.exists("go-on"): time.sleep(0.01)\n1 / 0\n',
+    )
+    await get(served, '/die')
+    await until(
+      () => control.ask({ type: 'status' }),
+      ({ workers, loading }) => workers?.length === 0 && loading === true,
+    )
+    const later = Control.open(join(served.folder, '.control'))
+    // What it answers shows that it is connected, and not greeted as long as nobody serves.
+    expect(await later.ask({ type: 'status' })).toMatchObject({ workers: [] })
+    await served.write('go-on', '')
+    expect(await later.hello).toMatchObject({ state: 'failed', error: { line: 3 } })
+    later.close()
+    const told = await until(
+      () => control.others.slice(before),
+      (said) => said.length > 0,
+    )
+    expect(told).toMatchObject([{ type: 'changed', state: 'failed', error: { line: 3 } }])
+  })
+
+  test('an application that could be loaded only once is told, though it is served still', async () => {
+    const once = 'import os\nif os.path.exists("loaded"): 1 / 0\nopen("loaded", "w").close()\nWORD = "one"\n'
+    await using served = await start(1, { 'shop/words.py': once })
+    const control = await served.control()
+    const told = await until(
+      () => control.others,
+      (said) => said.length > 0,
+    )
+    expect(told).toMatchObject([{ type: 'changed', state: 'serving', error: { line: 2 } }])
+    expect(await get(served)).toBe('one')
+  })
+
   test('SIGTERM lets a request finish, and leaves no process and no socket', async () => {
     await using served = await start(2)
     const control = await served.settled()
@@ -396,6 +472,9 @@ describe('refused by name', () => {
     const hello = await (await served.control()).hello
     expect(hello).toMatchObject({ type: 'hello', server: 'original' })
     expect(hello.reason).toMatch(reason)
+    const control = await served.control()
+    const answer = await control.reload([join(served.folder, 'shop/words.py')])
+    expect(answer).toEqual({ id: answer.id, type: 'restart', reason: hello.reason })
     await until(
       () => served.log(),
       (log) => log.includes('FakeUwsgi --ini uwsgi.ini'),

@@ -89,6 +89,22 @@ def relay(connection):
                 write(1, data)
 
 
+def refuse(reason):
+    """Stays as long as whoever asked, as it would with a server: what the original one cannot do, a restart can."""
+    import json
+
+    def say(message):
+        write(1, json.dumps(message).encode() + b"\n")
+
+    say({"type": "hello", "protocol": 1, "server": "original", "reason": reason})
+    for line in sys.stdin.buffer:
+        try:
+            asked = json.loads(line)["id"]
+        except (ValueError, KeyError, TypeError):
+            continue
+        say({"id": asked, "type": "restart", "reason": reason})
+
+
 def main(arguments):
     seconds = float(arguments[arguments.index("--wait") + 1]) if "--wait" in arguments else 30.0
     deadline = time.monotonic() + seconds
@@ -98,13 +114,7 @@ def main(arguments):
         if connection is None or relay(connection):
             break
     if connection is None:
-        import json
-
-        hello = {"type": "hello", "protocol": 1, "server": "original", "reason": reason}
-        write(1, json.dumps(hello).encode() + b"\n")
-        # Stays as long as whoever asked, as it would with a server, so that both are handled alike.
-        while os.read(0, 65536):
-            pass
+        refuse(reason)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ class Control:
                 client.send(message)
 
     def greet_all(self) -> None:
-        """Those who came before the first start was decided get their greeting now."""
+        """Those who came before it was decided how the application stands get their greeting as soon as it is."""
         message = self.greet()
         for client in self.clients:
             if message and not client.greeted:

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Iterable, List, Set, Tuple
 
-from .sources import is_below
+from .sources import PACKAGES, is_below
 
 APP = "app"
 TEMPLATES = "templates"
@@ -12,7 +12,9 @@ DEPENDENCIES = "dependencies"
 NOTHING = "nothing"
 RESTART = "restart"
 
-_PACKAGES = ("site-packages", "dist-packages")
+# The weakest first; the empty one asks for nothing in particular.
+_STRENGTH = ["", NOTHING, TEMPLATES, APP, DEPENDENCIES, RESTART]
+
 _TEMPLATE_ENDS = (".html", ".htm", ".j2", ".jinja", ".jinja2")
 _REMAINS = (".pyc", ".pyo", ".swp", ".swx", "~", ".orig")
 # Folders whose modules the application does not import as it runs; whether one did is asked of the workers.
@@ -38,7 +40,7 @@ def classify(path: str, known: Known) -> str:
     if "__pycache__" in parts or path.endswith(_REMAINS):
         return NOTHING
     in_app = any(is_below(path, folder) for folder in known.app_folders)
-    if any(name in parts for name in _PACKAGES) and not in_app:
+    if any(name in parts for name in PACKAGES) and not in_app:
         return DEPENDENCIES
     if path.endswith((".so", ".pyd")):
         return RESTART if path in known.files else APP
@@ -64,13 +66,22 @@ def beside(path: str) -> bool:
 
 def decide(paths: Iterable[str], known: Known) -> Tuple[str, str]:
     """The strongest of what the files ask for, and the first file that asks for it."""
-    order = [NOTHING, TEMPLATES, APP, DEPENDENCIES, RESTART]
     strongest, because = NOTHING, ""
     for path in paths:
         what = classify(path, known)
-        if order.index(what) > order.index(strongest):
+        if stronger(what, strongest) != strongest:
             strongest, because = what, path
     return strongest, because
+
+
+def stronger(one: str, other: str) -> str:
+    """Of two things that were asked for, the one that includes the other."""
+    return max(one, other, key=_STRENGTH.index)
+
+
+def without_modules(folders: Iterable[str], modules: Iterable[str]) -> List[str]:
+    """Those that hold no module of the application: beside one lies what may be read at its import."""
+    return [folder for folder in folders if not any(is_below(path, folder) for path in modules)]
 
 
 def reason(path: str, known: Known) -> str:

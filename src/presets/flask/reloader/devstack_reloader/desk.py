@@ -2,7 +2,7 @@
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from . import decide
 from .channel import Message
@@ -18,6 +18,8 @@ LONGEST_SUPERSEDED = 3.0
 # How long a worker may take to answer a question.
 CONFIRM = 5.0
 
+Answers = List[Optional[Message]]
+
 
 class Desk:
     """What was asked and is not answered yet."""
@@ -25,19 +27,22 @@ class Desk:
     def __init__(self, server: "Supervisor") -> None:
         self.waiting: Optional[Batch] = None
         self._server = server
-        self._questions: Dict[int, Callable[[Optional[Message]], None]] = {}
+        # By worker: the turn in which it was asked, and who takes its answer.
+        self._questions: Dict[int, Tuple[int, Callable[[Optional[Message]], None]]] = {}
         self._turn = 0
 
     def answered(self, number: int, message: Optional[Message]) -> None:
         """A worker's answer to a question, or None when it died over it."""
-        take = self._questions.pop(number, None)
-        if take:
+        turn, take = self._questions.get(number, (0, None))
+        # One that came too late answers another question than this.
+        if take and (message is None or message.get("turn") == turn):
+            del self._questions[number]
             take(message)
 
     def asked(self, client: Client, message: Message) -> None:
         kind = message.get("type")
         if kind == "status":
-            client.send({"id": message.get("id"), **self._server.status("status")})
+            client.send({"id": message.get("id"), **self._server.news.status("status")})
         elif kind == "reload":
             self.want(client, message)
         else:
@@ -93,10 +98,7 @@ class Desk:
     def _decide(self, batch: Batch) -> Any:
         what, because = decide.decide(batch.files, self._server.upkeep.known)
         if batch.forced:
-            strength = [decide.NOTHING, decide.TEMPLATES, decide.APP, decide.DEPENDENCIES, decide.RESTART]
-            what = max(what, batch.forced, key=strength.index)
-            if not batch.files:
-                what = batch.forced
+            what = decide.stronger(what, batch.forced) if batch.files else batch.forced
         if self._server.error and what in (decide.NOTHING, decide.TEMPLATES):
             # What failed may have failed for the want of any file.
             what = decide.APP
@@ -109,7 +111,7 @@ class Desk:
             batch.forced = decide.DEPENDENCIES
             self._server.start_anew(batch)
         elif what == decide.TEMPLATES:
-            self._ask("templates", {}, lambda answers: self._done(batch, what))
+            self._ask("templates", {}, lambda answers: self._if_all(batch, what, answers))
         elif what == decide.NOTHING:
             self._done(batch, what)
         elif self._only_beside(batch):
@@ -122,11 +124,25 @@ class Desk:
         quiet = not self._server.error and not batch.forced
         return quiet and bool(batch.files) and all(decide.beside(one) for one in batch.files)
 
-    def _if_loaded(self, batch: Batch, answers: List[Optional[Message]]) -> None:
+    def _if_all(self, batch: Batch, what: str, answers: Answers) -> None:
+        if None in answers:
+            self._load(batch)
+        else:
+            self._done(batch, what)
+
+    def _if_loaded(self, batch: Batch, answers: Answers) -> None:
         if all(answer is not None and not answer["files"] for answer in answers):
             self._done(batch, decide.NOTHING)
         else:
-            self._server.begin(batch, decide.APP)
+            self._load(batch)
+
+    def _load(self, batch: Batch) -> None:
+        """In its turn: while the workers were asked, another load may have begun."""
+        batch.forced = decide.stronger(batch.forced, decide.APP)
+        if self.waiting:
+            batch.merge(self.waiting)
+        self.waiting = batch
+        self.next()
 
     def _done(self, batch: Batch, what: str) -> None:
         total = round((time.monotonic() - batch.began) * 1000, 2)
@@ -137,12 +153,12 @@ class Desk:
         )
         self.next()
 
-    def _ask(self, what: str, more: Message, then: Callable[[List[Optional[Message]]], None]) -> None:
+    def _ask(self, what: str, more: Message, then: Callable[[Answers], None]) -> None:
         """Asks all who serve, or still load for this generation; one that dies or is silent answers None."""
-        asked = [
-            one for one in self._server.crew.members() if not one.stopped and one.generation == self._server.generation
-        ]
-        answers: List[Optional[Message]] = []
+        generation = self._server.generation
+        members = self._server.crew.members()
+        asked = [one for one in members if one.generation == generation and not (one.stopped or one.unwanted)]
+        answers: Answers = []
         self._turn += 1
 
         def take(answer: Optional[Message]) -> None:
@@ -153,11 +169,10 @@ class Desk:
         if not asked:
             then([None])
         for member in asked:
-            self._questions[member.number] = take
+            self._questions[member.number] = (self._turn, take)
             self._server.loop.after(CONFIRM, partial(self._too_late, member.number, take))
             member.send(what, turn=self._turn, **more)
 
     def _too_late(self, number: int, take: Callable[[Optional[Message]], None]) -> None:
-        if self._questions.get(number) is take:
-            del self._questions[number]
-            take(None)
+        if self._questions.get(number, (0, None))[1] is take:
+            self.answered(number, None)

@@ -27,7 +27,6 @@ class Losses:
         if load and member is load.first:
             self._first_gone(load, member, how)
             return
-        self._server.desk.answered(member.number, None)
         was_serving = member in self._server.serving
         if was_serving:
             self._server.serving.remove(member)
@@ -37,6 +36,8 @@ class Losses:
         leaving = bool(load and (member in load.leaving or (self._server.exclusive and load.importing)))
         if was_serving and not leaving and not self._server.ending:
             self._replace(member, how)
+        # At the end: what was asked may be decided by it, and begin a load.
+        self._server.desk.answered(member.number, None)
 
     def _first_gone(self, load: Load, member: Member, how: str) -> None:
         text = f"the new worker {how} while it loaded the application"
@@ -44,7 +45,8 @@ class Losses:
         if load.failure:
             # It was only there to say why.
             self._server.load = None
-            self._server.decided("failed", load.failure)
+            self._server.decided("failed", load.failure, load.batch)
+            self._server.desk.next()
         else:
             self._server.load_failed(load, member, {"error": error})
 
@@ -59,9 +61,10 @@ class Losses:
             return
         if self._server.serves_good():
             self._server.fill()
+            self._server.news.changed()
         elif self._server.nursery:
+            # Who is told waits for its end, which may be a failure.
             self._server.begin(Batch(), "app", quiet=self._server.state == "serving")
-        self._server.control.tell(self._server.status("changed"))
 
     def nursery_gone(self, nursery: Nursery) -> None:
         if self._server.ending:

@@ -5,10 +5,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple
 
+from . import decide
 from .control import Client
 from .nursery import Member
 
-STRENGTH = ["", "templates", "app", "dependencies"]
+# What a client may ask for by name.
+_BY_NAME = (decide.TEMPLATES, decide.APP, decide.DEPENDENCIES)
 
 
 @dataclass
@@ -18,25 +20,28 @@ class Batch:
     files: List[str] = field(default_factory=list)
     forced: str = ""
     askers: List[Tuple[Client, Any]] = field(default_factory=list)
+    asked: bool = False  # by a client, be it answered already
     began: float = field(default_factory=time.monotonic)
 
     def add(self, client: Optional[Client], message: Dict[str, Any]) -> None:
         paths = [os.path.normpath(path) for path in [*message.get("files", []), *message.get("deleted", [])]]
         what = message.get("what", "auto")
-        if what in STRENGTH[1:]:
-            self.forced = max(self.forced, what, key=STRENGTH.index)
+        if what in _BY_NAME:
+            self.forced = decide.stronger(self.forced, what)
         elif paths:
             self.files.extend(path for path in paths if path not in self.files)
         else:
             # Files that nobody named can be any.
-            self.forced = max(self.forced, "app", key=STRENGTH.index)
+            self.forced = decide.stronger(self.forced, decide.APP)
         if client is not None:
             self.askers.append((client, message.get("id")))
+            self.asked = True
 
     def merge(self, other: "Batch") -> None:
         self.files = [*self.files, *(path for path in other.files if path not in self.files)]
-        self.forced = max(self.forced, other.forced, key=STRENGTH.index)
+        self.forced = decide.stronger(self.forced, other.forced)
         self.askers = [*self.askers, *other.askers]
+        self.asked = self.asked or other.asked
         self.began = min(self.began, other.began)
 
     def answer(self, message: Dict[str, Any]) -> None:

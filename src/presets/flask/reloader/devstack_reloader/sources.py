@@ -13,7 +13,8 @@ from types import CodeType
 from typing import Any, Dict, List, Optional, Tuple
 
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_PACKAGES = ("site-packages", "dist-packages")
+# Folders that pip installs into.
+PACKAGES = ("site-packages", "dist-packages")
 
 _code: Dict[str, Tuple[bytes, CodeType]] = {}
 _known: Dict[str, bool] = {}
@@ -53,7 +54,7 @@ def _is_app_file(path: str) -> bool:
     if any(is_below(path, folder) for folder in _app_folders):
         return True
     parts = path.split(os.sep)
-    if any(name in parts for name in _PACKAGES) or any(part.endswith((".zip", ".egg")) for part in parts):
+    if any(name in parts for name in PACKAGES) or any(part.endswith((".zip", ".egg")) for part in parts):
         return False
     return not any(is_below(path, folder) for folder in _LIBRARY)
 

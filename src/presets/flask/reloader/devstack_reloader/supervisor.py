@@ -19,6 +19,7 @@ from .desk import Desk
 from .farewell import LAST_WORDS, Farewell
 from .loop import Loop
 from .losses import Losses
+from .news import News
 from .nursery import Member, Nursery
 from .requests import Batch, Load
 from .target import Address, Target
@@ -40,10 +41,11 @@ class Supervisor:
         self.upkeep = Upkeep(self)
         self.losses = Losses(self)
         self.farewell = Farewell(self)
+        self.news = News(self)
         self.crew.on_gone = self.losses.gone
         self.crew.on_nursery_gone = self.losses.nursery_gone
         self.control = Control(loop, folder, self.desk.asked)
-        self.control.greet = lambda: None if self.state == "starting" else self.status("hello")
+        self.control.greet = self.news.greeting
         self.state = "starting"
         self.generation = 0
         self.error: Optional[Dict[str, Any]] = None
@@ -92,6 +94,9 @@ class Supervisor:
             self.loop.after(LAST_WORDS, member.kill)
 
     def _ready(self, member: Member, message: Message) -> None:
+        if member.unwanted:
+            # It said so before it was ended: newer code is on its way.
+            return
         member.is_ready, member.threads = True, message["threads"]
         load = self.load
         if load and member is load.first:
@@ -122,24 +127,20 @@ class Supervisor:
         self.load = None
         self.serving = [load.first]
         if load.failure:
-            self.decided("failed", load.failure)
+            self.decided("failed", load.failure, load.batch)
             self.desk.next()
             return
         if load.first.address:
             self.crew.close_but(load.first.address)
         self.generation = load.generation
         self.losses.recovered()
-        pids, asked = [load.first.pid], bool(load.batch.askers)
+        pids = [load.first.pid]
         load.batch.answer(
             {"type": "reloaded", "what": load.what, "generation": self.generation, "workers": pids, "ms": load.times()}
         )
-        first_start = self.state == "starting"
-        unasked = not first_start and (load.quiet or not asked)
-        self.decided("serving", None)
-        if unasked:
-            self.control.tell(self.status("changed"))
+        self.decided("serving", None, load.batch)
         self.upkeep.began()
-        self.upkeep.after_switch(load.first, at_once=first_start or not asked)
+        self.upkeep.after_switch(load.first, at_once=not load.batch.asked)
         self.desk.next()
 
     def fill(self) -> None:
@@ -156,11 +157,12 @@ class Supervisor:
     def wanted(self) -> int:
         return 1 if self.exclusive or self.target.debugger else self.target.processes
 
-    def decided(self, state: str, error: Optional[Dict[str, Any]]) -> None:
-        first = self.state == "starting"
+    def decided(self, state: str, error: Optional[Dict[str, Any]], batch: Batch) -> None:
+        """How a load ended; whoever asked for it has the answer."""
         self.state, self.error = state, error
-        if first:
-            self.control.greet_all()
+        if not batch.asked:
+            self.news.changed()
+        self.control.greet_all()
 
     # What workers say
 
@@ -181,7 +183,7 @@ class Supervisor:
             self._hand_over(message, descriptors)
         elif what == "held":
             member.held = message["by"]
-            self.control.tell(self.status("changed"))
+            self.news.changed()
         elif what == "app folder":
             if message["folder"] not in self.crew.app_folders:
                 self.crew.app_folders.append(message["folder"])
@@ -229,14 +231,14 @@ class Supervisor:
         if good:
             self.crew.dismiss(member)
             self.load = None
-            self.error = error
+            self.decided("serving", error, load.batch)
             self.desk.next()
             return
         load.failure, load.ready = error, 0.0
         if not self.crew.open:
             self.crew.dismiss(member)
             self.load = None
-            self.decided("failed", error)
+            self.decided("failed", error, load.batch)
             self.desk.next()
         elif not member.gone:
             member.send("serve failure")
@@ -278,22 +280,3 @@ class Supervisor:
                 load.forked = time.monotonic()
         elif nursery is self.upkeep.warming.nursery:
             self.upkeep.warming.hear(message)
-
-    def status(self, kind: str) -> Message:
-        held = next((one for one in self.crew.members() if one.held), None)
-        return {
-            "type": kind,
-            "protocol": 1,
-            "server": "reloader",
-            "app": self.target.label(),
-            "generation": self.generation,
-            "state": self.state,
-            "workers": [one.pid for one in self.serving],
-            "threads": self.serving[0].threads if self.serving else self.target.threads,
-            "addresses": self.crew.addresses(),
-            "warm": self.nursery.warm_count if self.nursery else 0,
-            "loading": self.load is not None,
-            "error": self.error,
-            "debugger": {"pid": held.pid, "by": held.held} if held else None,
-            "notes": self.target.notes,
-        }

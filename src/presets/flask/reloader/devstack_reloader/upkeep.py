@@ -49,8 +49,8 @@ class Upkeep:
             return
         fresh, self._fresh = self._fresh, {}
         self.known.files = set(fresh.get("files", []))
-        self.known.templates = fresh["templates"]
-        self.known.static = fresh["static"]
+        self.known.templates = decide.without_modules(fresh["templates"], self.known.files)
+        self.known.static = decide.without_modules(fresh["static"], self.known.files)
         modules = fresh.get("modules", [])
         if member.scout:
             self.warming.begin(modules, fresh.get("culprits", []))

@@ -192,7 +192,7 @@ class Worker:
             for descriptor in descriptors:
                 self.gate.take(socket.socket(fileno=descriptor), message["index"])
         elif what == "templates":
-            self.channel.send({"is": "templates", "count": templates.forget()})
+            self.channel.send({"is": "templates", "turn": message["turn"], "count": templates.forget()})
         elif what == "loaded":
             files = set(sources.app_modules().values())
             loaded = [name for name in message["files"] if name in files]
