@@ -1,15 +1,12 @@
 /** Vite's errors in the few words that are shown. */
-
-// What colours the text in a terminal.
-// oxlint-disable-next-line no-control-regex
-const PAINT = /\u001B\[[0-9;]*m/g
+import { stripVTControlCharacters } from 'node:util'
 
 /**
  * @param {{ message?: string, id?: string, frame?: string, stack?: string, loc?: { file?: string, line?: number, column?: number } }} error
  * @returns {{ readonly message: string, readonly file: string | null, readonly line: number | null, readonly column: number | null, readonly output: readonly string[] }}
  */
 export function placeOf(error) {
-  const text = (error.message ?? 'Vite failed').replace(PAINT, '')
+  const text = stripVTControlCharacters(error.message ?? 'Vite failed')
   const { loc } = error
   const found =
     /(?:^|[\s[(])((?:\/|\.{1,2}\/)?[^\s[\]()]+\.[cm]?[jt]sx?|\/[^\s[\]()]+\.\w+):(\d+):(\d+)/.exec(text)
@@ -17,7 +14,7 @@ export function placeOf(error) {
   const line = loc?.line ?? (found === null ? null : Number(found[2]))
   // Vite counts columns from 0 in `loc`, and from 1 in what people read.
   const column = loc?.column === undefined ? (found === null ? null : Number(found[3])) : loc.column + 1
-  const frame = (error.frame ?? '').replace(PAINT, '')
+  const frame = stripVTControlCharacters(error.frame ?? '')
   return {
     message: messageOf(text),
     file: file === null ? null : file.replace(/[?#].*$/, ''),

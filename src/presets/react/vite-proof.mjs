@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { checkConfig } from './vite-config.mjs'
 import { placeOf } from './vite-error.mjs'
 import { Heard } from './vite-heard.mjs'
+import { configOf, importsOf } from './vite-imports.mjs'
 import { CANARY, Pages, changedAt, exists, touch } from './vite-pages.mjs'
 import { walk } from './vite-walk.mjs'
 
@@ -21,6 +22,8 @@ const MOST_NAMED = 20
 /** The kernel keeps some 16,000 events for a watcher that is busy, several a file; it drops the rest and nobody is told. */
 const MOST_TRUSTED = 3000
 const CONFIG = /\/vite\.config\.[cm]?[jt]s$/
+/** Wherever it is: a configuration may name any folder. */
+const POSTCSS = /\/(postcss\.config\.[cm]?[jt]s|\.postcssrc(\.\w+)?)$/
 const ENVIRONMENT = /\/\.env(\.local|\.development|\.development\.local)?$/
 
 export class Proof {
@@ -71,8 +74,8 @@ export class Proof {
     try {
       const paths = [...written, ...deleted]
       const again = this.#lookAt(paths)
-      const starts = paths.find((path) => this.#isReadAtStart(path))
-      if (starts !== undefined) return await this.#proveRestart(starts)
+      const started = await this.#proveStart(paths)
+      if (started !== null) return started
       if (paths.length > MOST_TRUSTED) {
         return {
           type: 'restart',
@@ -98,19 +101,39 @@ export class Proof {
     return (CONFIG.test(path) && above) || (ENVIRONMENT.test(path) && dirname(path) === root)
   }
 
+  /** Null where none of the files is read by a start of Vite alone. */
+  async #proveStart(paths) {
+    const { root } = this.#heard
+    const styles = paths.find((path) => POSTCSS.test(path))
+    if (styles !== undefined) {
+      const name = relative(root, styles)
+      return { type: 'restart', reason: `${name} changed, and Vite reads it only when it starts` }
+    }
+    const own = paths.find((path) => this.#isReadAtStart(path))
+    if (own !== undefined && ENVIRONMENT.test(own)) return this.#proveRestart(own)
+    const config = own ?? configOf(root)
+    const imports = own === undefined && config !== null ? importsOf(config) : new Set()
+    const likely = own === undefined ? paths.filter((path) => imports.has(path)) : [own]
+    if (likely.length === 0) return null
+    const { error, files } = await checkConfig(root, config)
+    if (error !== null) return { type: 'failed', error }
+    // What it imports for its types alone, Vite does not look at.
+    const path = own ?? likely.find((path) => files === null || files.includes(path))
+    return path === undefined ? null : this.#proveRestart(path)
+  }
+
   async #proveRestart(path) {
     const { root } = this.#heard
     const written = changedAt(path) ?? Date.now()
-    const error = CONFIG.test(path) ? await checkConfig(root, path) : null
-    if (error !== null) return { type: 'failed', error }
     const startedAfter = (ms) => this.#heard.restarts.some((at) => at >= ms)
     // A start that was under way may have read the file before it was written, and Vite begins no other one meanwhile.
     const underWay = written <= this.#last
     const from = underWay && this.#pages.writable ? Date.now() : written
-    if (from !== written) touch(path)
+    if (from !== written && exists(path)) touch(path)
     const enough = () => startedAfter(from + START_MS)
-    if (!(await this.#heard.until(enough, RESTART_MS / 10)) && this.#pages.writable && startedAfter(from))
-      touch(path)
+    if (!(await this.#heard.until(enough, RESTART_MS / 10)) && this.#pages.writable && startedAfter(from)) {
+      if (exists(path)) touch(path)
+    }
     return (await this.#heard.until(enough, RESTART_MS))
       ? { type: 'taken', what: 'restart', detail: `Vite restarted for ${relative(root, path)}` }
       : { type: 'restart', reason: `Vite did not restart by itself for ${relative(root, path)}` }

@@ -4,8 +4,8 @@
  *     node vite-watch.mjs '{"wait": 60, "folders": ["/app"], "mounts": []}'
  *
  * JSON lines. First `hello`, with `server` null where no Vite is found. Then `{"id": 1, "type": "prove", "written": [...],
- * "deleted": [...]}` is answered by `taken`, `failed`, `restart` or `unproven`; an error that an open page met, and a
- * server that went away and came back, are told as `changed`.
+ * "deleted": [...]}` is answered by `taken`, `failed`, `restart` or `unproven`, the last alone where no Vite is found; an
+ * error that an open page met is told as `changed`.
  */
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,6 +14,9 @@ import { Proof } from './vite-proof.mjs'
 import { connect } from './vite-socket.mjs'
 
 const PAUSE_MS = 50
+/** Between attempts to reach a server that went away: at first, when it is back in an instant, and at last. */
+const SOON_MS = 10
+const LATE_MS = 1000
 /** A server that answers as something else for this long is something else. */
 const OTHER_MS = 5000
 
@@ -50,8 +53,8 @@ async function openSocket(vite, onMessage, onEnd) {
 async function follow(found, onMessage, onRestart) {
   let vite = found
   const again = async () => {
-    for (;;) {
-      await sleep(PAUSE_MS / 5)
+    for (let pause = SOON_MS; ; pause = Math.min(pause * 1.1, LATE_MS)) {
+      await sleep(pause)
       try {
         const fresh = (await askAgain(vite)) ?? vite
         await openSocket(fresh, onMessage, ended)
@@ -91,7 +94,13 @@ async function main() {
   }
 }
 
-main().catch((error) => {
-  say({ type: 'hello', protocol: 1, server: null, reason: error.message })
-  process.stdin.on('end', () => process.exit(0)).resume()
-})
+/** Stays as long as whoever asked, and answers, as it would with a Vite. */
+async function refuse(reason) {
+  say({ type: 'hello', protocol: 1, server: null, reason })
+  for await (const line of createInterface({ input: process.stdin })) {
+    say({ id: JSON.parse(line).id, type: 'unproven', reason })
+  }
+  process.exit(0)
+}
+
+main().catch((error) => refuse(error.message))
