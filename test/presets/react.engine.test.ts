@@ -1,3 +1,5 @@
+import { execa } from 'execa'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { engineIsThere } from '../contract/compose-there.js'
 import { startLive, type Attached, type LiveProject } from './live-project.ts'
@@ -5,6 +7,8 @@ import { startLive, type Attached, type LiveProject } from './live-project.ts'
 const APP = '/app/src/App.tsx'
 const API = '/app/src/api.ts'
 const CONFIG = '/app/vite.config.ts'
+const PLUGIN = '/app/tools/plugin.ts'
+const PROGRAMS = fileURLToPath(new URL('../../src/presets/react', import.meta.url))
 
 describe.skipIf(!(await engineIsThere()))('Vite in its container', () => {
   let project: LiveProject
@@ -116,6 +120,48 @@ describe.skipIf(!(await engineIsThere()))('Vite in its container', () => {
     expect(await web.save({ [CONFIG]: text })).toMatchObject({ type: 'taken', what: 'restart' })
   })
 
+  test('what the configuration imports is configuration; what it imports for its types alone is not', async () => {
+    const text = await web.read(CONFIG)
+    const marked = (mark: string, more = ''): string =>
+      `export type Mark = string\nexport const plugin = { name: 'mark', transformIndexHtml: (html: string) => \`\${html}<!-- ${mark} -->\` }\n${more}`
+    const imports = "import { plugin } from './tools/plugin'\nimport type { Other } from './tools/types'\n"
+    await web.inside('mkdir', '-p', '/app/tools')
+    await web.save({ [PLUGIN]: marked('plugin one'), '/app/tools/types.ts': 'export type Other = 1\n' })
+    await web.save({ [CONFIG]: imports + text.replace('plugins: [react()', 'plugins: [react(), plugin') })
+    expect(await web.ask(5173, '/')).toContain('plugin one')
+    expect(await web.save({ [PLUGIN]: marked('plugin two') })).toMatchObject({
+      type: 'taken',
+      what: 'restart',
+      detail: 'Vite restarted for tools/plugin.ts',
+    })
+    expect(await web.ask(5173, '/')).toContain('plugin two')
+    expect(await web.save({ [PLUGIN]: marked('plugin three', 'const = 1\n') })).toMatchObject({
+      type: 'failed',
+      place: { file: PLUGIN, line: 3 },
+    })
+    expect(await web.ask(5173, '/')).toContain('plugin two')
+    expect((await web.save({ [PLUGIN]: marked('plugin four') })).type).toBe('taken')
+    expect(await web.ask(5173, '/')).toContain('plugin four')
+    expect(await web.save({ '/app/tools/types.ts': 'export type Other = 2\n' })).toMatchObject({
+      type: 'taken',
+      what: 'nothing',
+    })
+    expect((await web.save({ [CONFIG]: text })).type).toBe('taken')
+    expect((await web.remove(PLUGIN, '/app/tools/types.ts')).type).toBe('taken')
+  })
+
+  test.each([['/app/postcss.config.mjs'], ['/app/.postcssrc.json'], ['/app/styles/postcss.config.cjs']])(
+    '%s asks for a restart',
+    async (file) => {
+      const name = file.slice('/app/'.length)
+      expect(await web.save({ [file]: '' })).toEqual({
+        type: 'restart',
+        reason: `${name} changed, and Vite reads it only when it starts`,
+      })
+      await web.inside('rm', file)
+    },
+  )
+
   test("nothing is written into the user's own folder: what Vite does not name is unproven there", async () => {
     web.reloader.close()
     await expect.poll(() => web.inside('ls', '-a', '/app')).not.toContain('.devstack')
@@ -144,6 +190,20 @@ describe.skipIf(!(await engineIsThere()))('Vite in its container', () => {
         return web.changes.slice(before).map(({ type }) => type)
       })
       .toContain('failed')
+  })
+
+  test('where there is no Vite, whatever is asked is answered with the reason', async () => {
+    const words = ['run', '--rm', '-i', '--network', 'none', '-v', `${PROGRAMS}:/react:ro`, 'shop-web']
+    const asked = ['{"id":1,"type":"prove","written":["/app/a.ts"]}', '{"id":2,"type":"prove"}', '']
+    const { stdout } = await execa('docker', [...words, 'node', '/react/vite-watch.mjs', '{"wait":0}'], {
+      input: asked.join('\n'),
+    })
+    const reason = 'no Vite answers in this container: waited 0 s'
+    expect(stdout.split('\n').map((line) => JSON.parse(line) as unknown)).toEqual([
+      { type: 'hello', protocol: 1, server: null, reason },
+      { id: 1, type: 'unproven', reason },
+      { id: 2, type: 'unproven', reason },
+    ])
   })
 
   test('nothing is left behind', async () => {
