@@ -91,7 +91,8 @@ onEngine('devstack.yaml', () => {
 onEngine('a command line', () => {
   let place: Place
   beforeAll(async () => {
-    place = await makePlace({ 'compose.yaml': `services:\n  api:${idle()}\n` })
+    const watched = '\n    develop: { watch: [{ action: sync, path: src, target: /src }] }'
+    place = await makePlace({ 'compose.yaml': `services:\n  api:${idle(watched)}\n`, 'src/app.py': '' })
   })
   afterAll(async () => place[Symbol.asyncDispose]())
 
