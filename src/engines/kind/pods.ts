@@ -1,0 +1,106 @@
+import type { KubeObject } from './kube-ports.js'
+
+/** A pod, as far as devstack reads it. */
+export interface Pod extends KubeObject {
+  readonly spec: {
+    readonly nodeName?: string
+    readonly restartPolicy?: 'Always' | 'OnFailure' | 'Never'
+    readonly containers: readonly PodContainer[]
+    readonly initContainers?: readonly PodContainer[]
+    readonly ephemeralContainers?: readonly (PodContainer & { readonly targetContainerName?: string })[]
+  }
+  readonly status?: {
+    readonly phase?: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown'
+    readonly reason?: string
+    readonly message?: string
+    readonly conditions?: readonly {
+      readonly type: string
+      readonly status: string
+      readonly reason?: string
+      readonly message?: string
+    }[]
+    readonly containerStatuses?: readonly ContainerStatus[]
+    readonly initContainerStatuses?: readonly ContainerStatus[]
+    readonly ephemeralContainerStatuses?: readonly ContainerStatus[]
+  }
+}
+
+export interface PodContainer {
+  readonly name: string
+  readonly image: string
+}
+
+export interface ContainerStatus {
+  readonly name: string
+  readonly ready: boolean
+  readonly restartCount: number
+  readonly image: string
+  readonly imageID: string
+  readonly containerID?: string
+  readonly state?: ContainerState
+  readonly lastState?: ContainerState
+}
+
+export interface ContainerState {
+  readonly waiting?: { readonly reason?: string; readonly message?: string }
+  readonly running?: { readonly startedAt?: string }
+  readonly terminated?: {
+    readonly exitCode: number
+    readonly reason?: string
+    readonly message?: string
+    readonly startedAt?: string
+    readonly finishedAt?: string
+    readonly containerID?: string
+  }
+}
+
+/** Labels and annotations that devstack writes: only what carries {@link KUBE_LABEL.project} is ever changed or deleted. */
+export const KUBE_LABEL = {
+  managedBy: 'app.kubernetes.io/managed-by',
+  project: 'devstack.dev/project',
+  /** On pods and their templates. */
+  workload: 'devstack.dev/workload',
+} as const
+
+export const KUBE_ANNOTATION = {
+  /** Of the worktree: its absolute path. */
+  worktree: 'devstack.dev/worktree',
+  /** On pod templates: JSON, container name -> {@link ContainerNote}. */
+  containers: 'devstack.dev/containers',
+  /** In manifests, on a workload or its pod template: JSON, as Compose's `depends_on`: service -> condition. */
+  dependsOn: 'devstack.dev/depends-on',
+  /** In manifests, on a Service: the port of 127.0.0.1 that leads to it. */
+  localPort: 'devstack.dev/local-port',
+} as const
+
+/** What devstack must know of a container of a running pod without its project. */
+export interface ContainerNote {
+  readonly service: string
+  /** Of its workload's template, as {@link Service.configHash}. */
+  readonly configHash: string
+  /** Id of the local image that it was made from. */
+  readonly imageId: string
+  /** Build.hash that its image carries, or null. */
+  readonly buildHash: string | null
+  /** Its program waits at the gate until its files are level. */
+  readonly gated: boolean
+}
+
+/** An instance of a service in a pod: another one after each restart of its container, whose files are the image's again. */
+export interface PodInstanceRef {
+  readonly uid: string
+  readonly container: string
+  readonly restartCount: number
+}
+
+export function instanceId({ uid, container, restartCount }: PodInstanceRef): string {
+  return `${uid}/${container}/${String(restartCount)}`
+}
+
+/** Null where it is none of ours. */
+export function parseInstanceId(id: string): PodInstanceRef | null {
+  const [uid, container, count, ...rest] = id.split('/')
+  if (uid === undefined || container === undefined || count === undefined || rest.length > 0) return null
+  const restartCount = Number(count)
+  return Number.isInteger(restartCount) ? { uid, container, restartCount } : null
+}
