@@ -21,7 +21,7 @@ export interface BringUpOptions {
   readonly clock: Clock
   readonly history: History
   readonly stops: ExpectedStops
-  readonly live: Pick<Live, 'beforeStart'>
+  readonly live: Pick<Live, 'beforeStart' | 'level'>
   /** How long a started service may take to get healthy. */
   readonly healthDeadlineMs: number
   /** The engine's events are heard. */
@@ -88,6 +88,10 @@ export function createBringUp(options: BringUpOptions): BringUp {
       beforeStart: async (name, startSignal) => {
         const service = project.services[name]
         if (service !== undefined) await options.live.beforeStart(service, startSignal)
+      },
+      level: async (instance, startSignal) => {
+        const service = project.services[instance.service]
+        if (service !== undefined) await options.live.level(service, instance, startSignal)
       },
     })
   }

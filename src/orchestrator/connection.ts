@@ -1,5 +1,6 @@
 import { DevstackError, exitCodeOf } from '../core/error.js'
 import type { ExpectedStops } from './expected-stops.js'
+import type { Instance } from '../core/project.js'
 import { syncInstances, tellEngineEvent } from './instances.js'
 import type { Engine } from './ports.js'
 import type { Store } from './store.js'
@@ -13,6 +14,8 @@ export interface ConnectionOptions {
   readonly stops: ExpectedStops
   /** True once the project was read: before that there is nothing to look at again. */
   readonly known: () => boolean
+  /** The engine made an instance whose program waits to be brought level. */
+  readonly created: (instance: Instance) => void
   /** The engine has been away for too long. */
   readonly lost: (error: DevstackError) => void
 }
@@ -26,7 +29,7 @@ export interface Connection {
 }
 
 export function createConnection(options: ConnectionOptions): Connection {
-  const { engine, store, stops, known, lost } = options
+  const { engine, store, stops, known, created, lost } = options
   const connected = Promise.withResolvers<void>()
   /** Runs while the engine does not answer. */
   let away: NodeJS.Timeout | null = null
@@ -74,6 +77,8 @@ export function createConnection(options: ConnectionOptions): Connection {
           await isBack(signal)
         } else if (event.type === 'lost') {
           isAway(event.cause)
+        } else if (event.type === 'created') {
+          created(event.instance)
         } else {
           const requested = event.type === 'stopped' && stops.take(event.instance)
           tellEngineEvent(store, event, requested)

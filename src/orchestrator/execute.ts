@@ -1,7 +1,7 @@
 import { DevstackError } from '../core/error.js'
 import type { Progress } from '../core/events.js'
 import type { Operation, Plan } from '../core/plan.js'
-import { dependants, type Project } from '../core/project.js'
+import { dependants, type Instance, type Project } from '../core/project.js'
 import { next, verdict } from '../core/schedule.js'
 import type { ServiceState } from '../core/state.js'
 import type { Clock, Engine } from './ports.js'
@@ -16,6 +16,8 @@ export interface ExecuteOptions {
   readonly weight: (service: string) => number
   /** Runs after a service's containers exist and before they start. */
   readonly beforeStart: (service: string, signal: AbortSignal) => Promise<void>
+  /** Brings an instance level that comes to be while its service starts. */
+  readonly level?: ((instance: Instance, signal: AbortSignal) => Promise<void>) | undefined
   /** How long a started service may take to get healthy, in milliseconds. */
   readonly healthDeadlineMs: number
   readonly signal: AbortSignal
@@ -230,10 +232,10 @@ function ageMs(service: ServiceState, clock: Clock): number {
  */
 export async function applyOperation(
   operation: Operation,
-  options: Pick<ExecuteOptions, 'engine' | 'store' | 'clock' | 'signal'>,
+  options: Pick<ExecuteOptions, 'engine' | 'store' | 'clock' | 'signal' | 'level'>,
   before: () => Promise<void> = () => Promise.resolve(),
 ): Promise<DevstackError | null> {
-  const { engine, store, clock, signal } = options
+  const { engine, store, clock, signal, level } = options
   const about = { operation: operation.id, kind: operation.kind, services: operation.services }
   const output: string[] = []
   const begin = clock.monotonic()
@@ -244,6 +246,7 @@ export async function applyOperation(
     await engine.apply(operation, {
       signal,
       emit: store.emit,
+      level: level === undefined ? undefined : (instance) => level(instance, signal),
       output: (line) => {
         output.push(line)
         if (output.length > OUTPUT_KEPT) output.shift()

@@ -31,7 +31,7 @@ export function syncInstances(store: Store, observed: ObservedState): void {
 /** Tells an engine's event as an Event. `requested`: devstack itself is stopping the service. */
 export function tellEngineEvent(
   store: Store,
-  event: Exclude<EngineEvent, { type: 'connected' | 'lost' }>,
+  event: Exclude<EngineEvent, { type: 'connected' | 'lost' | 'created' }>,
   requested: boolean,
 ): void {
   switch (event.type) {
@@ -61,11 +61,28 @@ export function tellEngineEvent(
       })
       break
     }
+    case 'waiting':
+      tellWaiting(store, event)
+      break
     case 'removed':
       if (store.getState().services[event.service]?.instances[event.instance] !== undefined)
         store.emit(stoppedEvent(event.service, event.instance, 'removed', true))
       break
   }
+}
+
+function tellWaiting(
+  store: Store,
+  { service, cause, final }: Extract<EngineEvent, { type: 'waiting' }>,
+): void {
+  const known = store.getState().services[service]
+  if (known === undefined) return
+  if (cause === null) {
+    if (known.hold !== null) store.emit({ type: 'released', service })
+    return
+  }
+  const reason = final ? `cannot start: ${cause}` : cause
+  if (known.hold?.reason !== reason) store.emit({ type: 'held', service, hold: { reason, on: [] } })
 }
 
 function isAlive(instance: Instance): boolean {

@@ -46,6 +46,18 @@ export type EngineEvent =
       readonly output: string | null
     }
   | { readonly type: 'removed'; readonly service: string; readonly instance: string }
+  /**
+   * It is there and its program waits, for a moment, to be brought level: a `start` of its service calls
+   * {@link ApplyContext.level} and lets it begin. An engine tells this of instances that it makes by itself, too.
+   */
+  | { readonly type: 'created'; readonly instance: Instance }
+  /** Why an instance does not come to start; `final`: it will not, unless something is changed. Null: it waits no more. */
+  | {
+      readonly type: 'waiting'
+      readonly service: string
+      readonly cause: string | null
+      readonly final: boolean
+    }
   /** The stream is there: the first value always, and again after each loss. Observe then: something may have been missed. */
   | { readonly type: 'connected' }
   /** The engine does not answer any more. */
@@ -102,6 +114,8 @@ export interface ApplyContext {
   /** A line that the operation's program printed, sanitised. */
   readonly output: (line: string) => void
   readonly emit: Emit
+  /** Brings an instance level that came to be while the operation runs, before its program begins. */
+  readonly level?: ((instance: Instance) => Promise<void>) | undefined
 }
 
 export interface ExecRequest {
@@ -179,6 +193,11 @@ export interface Engine {
   /** Sanitised lines; with `follow` also of instances that start later. */
   logs(request: LogRequest, signal: AbortSignal): AsyncIterable<LogRecord>
   usage(instances: readonly string[], signal: AbortSignal): Promise<readonly InstanceUsage[]>
+  /**
+   * Keeps the published ports of the last resolved project open on this machine until aborted, where the engine itself does
+   * not: Kubernetes. Tells as Events which port leads where and whether it answers.
+   */
+  publish?(emit: Emit, signal: AbortSignal): Promise<void>
 }
 
 export type * from './live-ports.js'

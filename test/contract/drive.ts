@@ -103,7 +103,7 @@ async function listen(
 ): Promise<void> {
   for await (const event of engine.events(signal)) {
     if (event.type === 'connected') connected()
-    else if (event.type !== 'lost') tellEngineEvent(store, event, stopping())
+    else if (event.type !== 'lost' && event.type !== 'created') tellEngineEvent(store, event, stopping())
   }
 }
 

@@ -52,6 +52,10 @@ export interface FakeEngine extends Engine {
   /** The service's process prints a line. */
   print(service: string, text: string): void
   readFile(service: string, path: string): string | null
+  /** The engine makes another instance in place of the service's, as Kubernetes does with a pod: its program waits. */
+  replace(service: string): void
+  /** The engine says why an instance of the service does not come to start. */
+  wait(service: string, cause: string | null, final?: boolean): void
   /** Changes the service's configuration hash, as an edit of its file does. */
   reconfigure(service: string): void
   /** What is there: containers, networks, volumes. */
@@ -163,6 +167,12 @@ function openWorld(world: World): FakeEngine {
       for (const container of of(world, service)) printLine(world, container, text)
     },
     readFile: (service, path) => readThrough(of(world, service)[0]?.files, path),
+    replace: (service) => {
+      for (const container of of(world, service)) remove(world, container)
+      create(world, service)
+      for (const { instance } of of(world, service)) tell(world, { type: 'created', instance })
+    },
+    wait: (service, cause, final = false) => tell(world, { type: 'waiting', service, cause, final }),
     reconfigure: (service) => world.revisions.set(service, (world.revisions.get(service) ?? 0) + 1),
     things: () => [...[...world.containers.values()].map(({ instance }) => instance.name), ...world.extras],
     building: () => [...world.building],
@@ -207,6 +217,8 @@ async function applyFake(world: World, operation: Operation, run: ApplyContext):
       for (const service of operation.services) create(world, service)
       return
     case 'start':
+      for (const { instance } of of(world, operation.service))
+        if (instance.state === 'created') await run.level?.(instance)
       start(world, operation.service)
       return
     case 'stop':

@@ -1,6 +1,6 @@
 import { DevstackError } from '../../core/error.js'
 import type { Event } from '../../core/events.js'
-import type { Project, Service } from '../../core/project.js'
+import type { Instance, Project, Service } from '../../core/project.js'
 import { ruleFor } from '../../core/update.js'
 import { findChanges, type HostHashes } from './changes.js'
 import { ServiceLive, type LiveOptions } from './service-live.js'
@@ -11,6 +11,8 @@ export type { LiveOptions } from './service-live.js'
 export interface Live {
   /** Brings a service's instances level before they start. */
   beforeStart(service: Service, signal: AbortSignal): Promise<void>
+  /** Brings one instance level whose program waits for it. */
+  level(service: Service, instance: Instance, signal: AbortSignal): Promise<void>
   /**
    * Watches the project until aborted; a later call with another project takes over. `inputs`: files that the project was
    * read from; `onInputs` is told of those whose content changed.
@@ -59,6 +61,9 @@ export function createLive(options: LiveOptions): Live {
   return {
     async beforeStart(service, signal) {
       if (service.watch.length > 0) await adopt(service).beforeStart(signal)
+    },
+    async level(service, instance, signal) {
+      if (service.watch.length > 0) await adopt(service).level(instance, signal)
     },
     async watch(project, inputs, onInputs, signal) {
       const { engine, store, sources, record } = options

@@ -1,5 +1,5 @@
 import { DevstackError } from '../../core/error.js'
-import type { Service } from '../../core/project.js'
+import type { Instance, Service } from '../../core/project.js'
 import type { Approvals } from '../approvals.js'
 import type { Clock, DeliveryRecord, Engine, LivePreset, Sources, SourceScan } from '../ports.js'
 import type { Store } from '../store.js'
@@ -89,6 +89,11 @@ export class ServiceLive {
     const own = instances.filter(({ service, state }) => service === this.service.name && state !== 'dead')
     for (const id of this.instances.keys()) if (!own.some((instance) => instance.id === id)) this.forget(id)
     for (const instance of own) await this.leveling.level(instance, signal)
+  }
+
+  /** Brings one instance level whose program waits for it. */
+  async level(instance: Instance, signal: AbortSignal): Promise<void> {
+    await this.leveling.level(instance, signal)
   }
 
   /** These paths may have changed; the rest is decided by what is there. */
