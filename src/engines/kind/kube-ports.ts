@@ -41,7 +41,12 @@ export interface KubeProcess {
   readonly stdin: Writable
   readonly stdout: Readable
   readonly stderr: Readable
-  /** How it ended; null where the connection broke. Never rejects. */
+  /**
+   * Its first byte of output came, or it ended with an exit code. Rejects with EXEC_FAILED where it was never started (no such
+   * program, ...): the API tells that only after `exec` resolved. Nobody has to look at it.
+   */
+  readonly started: Promise<void>
+  /** How it ended; null where it was never started or the connection broke. Never rejects. */
   readonly ended: Promise<{ readonly exitCode: number | null; readonly cause: string | null }>
   /** Sets the size of its terminal; nothing where it has none. */
   resize(columns: number, rows: number): void
@@ -105,7 +110,10 @@ export interface Kube {
     query: ListQuery & { readonly resourceVersion: string },
     signal: AbortSignal,
   ): AsyncIterable<WatchEvent<T>>
-  /** Rejects with EXEC_FAILED where the program is not there or the container does not run. */
+  /**
+   * Rejects with EXEC_FAILED where the server refuses (no such pod, ...); see {@link KubeProcess.started} for what it tells later.
+   * Like the pipes of a process here, stdout and stderr must both be read (or destroyed), else it stands still.
+   */
   exec(options: ExecOptions, signal: AbortSignal): Promise<KubeProcess>
   /** A connection to a port of a pod. */
   forward(pod: string, port: number, signal: AbortSignal): Promise<Duplex>

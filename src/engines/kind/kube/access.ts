@@ -1,0 +1,36 @@
+import { Agent } from 'node:https'
+
+/** How an API server is reached, and how it is shown who asks. */
+export interface KubeAccess {
+  /** `https://127.0.0.1:40123`, without a slash at the end. */
+  readonly server: string
+  /** Asked before each request: a token that ran out is got anew. */
+  credentials(signal: AbortSignal): Promise<KubeCredentials>
+}
+
+/** What one request is sent with. */
+export interface KubeCredentials {
+  readonly agent: Agent
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** Who the server is, and the certificate that it knows us by. All PEM. */
+export interface KubeIdentity {
+  readonly server: string
+  readonly ca: string
+  readonly cert: string
+  readonly key: string
+}
+
+/** The system looks after a peer that vanished; an idle connection costs no processor time. */
+export const KEEP_ALIVE = { keepAlive: true, keepAliveMsecs: 30_000 } as const
+
+/**
+ * Access by a client certificate, as kind's own clusters have it. The server must prove the given CA before anything is sent,
+ * and nothing of the environment (proxies, NODE_TLS_REJECT_UNAUTHORIZED) changes that.
+ */
+export function certificateAccess({ server, ca, cert, key }: KubeIdentity): KubeAccess {
+  const agent = new Agent({ ...KEEP_ALIVE, ca, cert, key, rejectUnauthorized: true })
+  const credentials: KubeCredentials = { agent, headers: {} }
+  return { server, credentials: () => Promise.resolve(credentials) }
+}

@@ -1,0 +1,53 @@
+import { isNotFound } from './errors.js'
+import type { Transport } from './transport.js'
+
+/** A kind that the server has. */
+export interface KubeResource {
+  /** `deployments` */
+  readonly name: string
+  readonly kind: string
+  readonly namespaced: boolean
+}
+
+/** What kinds a server has, asked once for each group and version. */
+export interface Discovery {
+  /** Null: the server does not know it. */
+  find(apiVersion: string, kind: string, signal: AbortSignal): Promise<KubeResource | null>
+}
+
+export function createDiscovery(transport: Transport): Discovery {
+  const known = new Map<string, readonly KubeResource[]>()
+  const ask = async (apiVersion: string, signal: AbortSignal): Promise<readonly KubeResource[]> => {
+    const request = {
+      method: 'GET',
+      path: rootOf(apiVersion),
+      doing: `list the kinds of ${apiVersion}`,
+    } as const
+    try {
+      const { resources } = await transport.call<{ readonly resources: readonly KubeResource[] }>(
+        request,
+        signal,
+      )
+      // `pods/log` and its like are parts of a kind.
+      const kinds = resources.filter(({ name }) => !name.includes('/'))
+      known.set(apiVersion, kinds)
+      return kinds
+    } catch (error) {
+      if (isNotFound(error)) return []
+      throw error
+    }
+  }
+  return {
+    async find(apiVersion, kind, signal) {
+      const is = (resource: KubeResource): boolean => resource.kind === kind
+      // A kind that is not there is asked for again: its definition may just have been applied.
+      return known.get(apiVersion)?.find(is) ?? (await ask(apiVersion, signal)).find(is) ?? null
+    },
+  }
+}
+
+/** `/api/v1`, `/apis/apps/v1` */
+export function rootOf(apiVersion: string): string {
+  const parts = apiVersion.split('/').map(encodeURIComponent)
+  return parts.length === 1 ? `/api/${parts.join('/')}` : `/apis/${parts.join('/')}`
+}
