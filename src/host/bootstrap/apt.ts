@@ -198,7 +198,11 @@ export async function install(
   apt: Apt,
   packages: readonly string[],
   newer: string | null,
-  options: RunOptions & { readonly signal: AbortSignal },
+  options: RunOptions & {
+    readonly signal: AbortSignal
+    /** What somebody would do instead. */
+    readonly byHand?: string
+  },
 ): Promise<void> {
   const env = { ...options.env, DEBIAN_FRONTEND: 'noninteractive' }
   const root = (argv: readonly string[]) =>
@@ -218,7 +222,7 @@ export async function install(
   if (why !== null) {
     throw new DevstackError('MACHINE_UNSUPPORTED', `not installing ${packages.join(', ')}`, {
       cause: `${why}; devstack does not do that`,
-      hint: 'install Docker Engine 25 or newer, Compose 2.24 or newer and buildx yourself',
+      hint: options.byHand ?? 'install Docker Engine 25 or newer, Compose 2.24 or newer and buildx yourself',
     })
   }
   // Not ended half way by the signal: dpkg would be left in the middle of a package.

@@ -1,4 +1,5 @@
 import { DevstackError } from '../../core/error.js'
+import { clusterToolsStep } from './cluster-tools.js'
 import type { Environment } from './command.js'
 import type { EngineEndpoint } from './endpoint.js'
 import { engineEndpoint, pingEngine, requireLocal } from './endpoint.js'
@@ -28,6 +29,8 @@ export interface BootstrapOptions {
   readonly stateDir: string
   /** No image registry answers: images will be made here, which needs a tool that makes a Debian from nothing. */
   readonly needsLocalImages?: boolean
+  /** The stack runs in a cluster: `--engine kind`. */
+  readonly needsCluster?: boolean
   /** Take an engine on another machine. */
   readonly allowRemote?: boolean
   /** What the machine is; read where it is not given. */
@@ -82,6 +85,7 @@ export async function bootstrap(options: BootstrapOptions): Promise<BootstrapRes
     engineStep,
     accessStep,
     ...(options.needsLocalImages === true ? [imageToolsStep] : []),
+    ...(options.needsCluster === true ? [clusterToolsStep] : []),
   ]
   const results: BootstrapResult['steps'][number][] = []
   for (const step of steps) {

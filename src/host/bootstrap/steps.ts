@@ -108,7 +108,8 @@ function refuseShadowed(
   })
 }
 
-async function requireRoot(context: StepContext, what: string, byHand: string): Promise<void> {
+/** @throws DevstackError CONSENT_NEEDED where root is needed and cannot be had */
+export async function requireRoot(context: StepContext, what: string, byHand: string): Promise<void> {
   const { machine, env, signal, isTty } = context
   if (await rootNow(machine, env, signal)) return
   if (machine.hasSudo && isTty) return
@@ -204,7 +205,7 @@ export const imageToolsStep: BootstrapStep = {
 }
 
 /** What apt does, in its own words: a sign of life every few seconds, not each of its lines. */
-function nowAndThen(tell: (line: string) => void): (line: string) => void {
+export function nowAndThen(tell: (line: string) => void): (line: string) => void {
   let last = performance.now()
   return (line) => {
     if (!/^(Get:|Unpacking|Setting up)/.test(line) || performance.now() - last < 5000) return
