@@ -1,0 +1,288 @@
+import { z } from 'zod'
+import type { Problem, SourcePosition } from './error.js'
+import type { HeaderList, Keep, Mask, PlannedRequest, RequestBody, RequestFile } from './exchange.js'
+import { compile, parseKeep } from './exchange-keep.js'
+import { parseJsonPath } from './exchange-path.js'
+import { isName, namesIn, SECRET_PREFIX, SIDE_NAMES } from './exchange-template.js'
+import { closest, didYouMean } from './suggest.js'
+import { byPlace, pathText, readYaml, type Path } from './yaml.js'
+
+// zod costs tens of milliseconds: import this module only where requests are read.
+
+const text = z.string().min(1)
+const scalar = z.union([z.string(), z.number(), z.boolean()])
+const values = z.record(text, z.union([scalar, z.array(scalar)]))
+
+const mask = z.strictObject({ json: text.optional(), text: text.optional(), header: text.optional() })
+
+const entry = z.strictObject({
+  request: text,
+  headers: values.optional(),
+  body: z.string().optional(),
+  json: z.unknown().optional(),
+  form: values.optional(),
+  base64: z.base64().optional(),
+  keep: z.record(text, text).optional(),
+  mask: z.array(mask).optional(),
+  skip: text.optional(),
+  at: text.optional(),
+  status: z.number().optional(),
+  ms: z.number().optional(),
+})
+
+const head = z.strictObject({
+  schema: z.literal('devstack.requests/1').optional(),
+  mask: z.array(mask).optional(),
+  defaults: z.boolean().optional(),
+})
+
+const BODY_KEYS = ['body', 'json', 'form', 'base64'] as const
+const REQUEST = /^([A-Z][A-Z-]*) +(\/\S*)$/
+
+export interface ReadRequests {
+  /** Null where there is a problem. */
+  readonly file: RequestFile | null
+  /** Every one, at its place. */
+  readonly problems: readonly Problem[]
+}
+
+type Locate = (path: Path, part?: 'key' | 'value') => SourcePosition
+
+/** A value of the file and where its parts are written. */
+interface Written {
+  readonly value: unknown
+  readonly locate: Locate
+}
+
+interface Parts {
+  readonly head: Written | null
+  readonly entries: readonly Written[]
+  readonly problems: readonly Problem[]
+}
+
+/**
+ * Reads a file of requests: YAML as people write it, or one JSON object a line as `devstack record` does. `path` is what
+ * positions name; its ending says which of them it is.
+ */
+export function readRequests(content: string, path: string): ReadRequests {
+  const parts = /\.(?:ndjson|jsonl)$/i.test(path) ? readLines(content, path) : readDocument(content, path)
+  if (parts.problems.length > 0) return { file: null, problems: parts.problems }
+  const problems: Problem[] = []
+  const settings = parts.head === null ? {} : (checked(head, parts.head, problems) ?? {})
+  const masks = readMasks(settings.mask, parts.head, problems)
+  const known = new Set<string>(SIDE_NAMES)
+  const requests = parts.entries.flatMap((written) => readEntry(written, known, problems) ?? [])
+  if (problems.length > 0) return { file: null, problems: problems.toSorted(byPlace) }
+  return { file: { requests, masks, defaults: settings.defaults !== false }, problems: [] }
+}
+
+function readLines(content: string, file: string): Parts {
+  const problems: Problem[] = []
+  let first: Written | null = null
+  const entries: Written[] = []
+  for (const [index, line] of content.split('\n').entries()) {
+    if (line.trim() === '') continue
+    const at = { file, line: index + 1, column: 1 }
+    try {
+      const written = { value: JSON.parse(line) as unknown, locate: () => at }
+      const isHead = first === null && entries.length === 0 && !hasKey(written.value, 'request')
+      if (isHead) first = written
+      else entries.push(written)
+    } catch (error) {
+      const message = `no JSON: ${error instanceof Error ? error.message : String(error)}`
+      problems.push({ message, at, hint: 'each line is one JSON object' })
+    }
+  }
+  return { head: first, entries, problems }
+}
+
+function readDocument(content: string, file: string): Parts {
+  const source = readYaml(content, file)
+  const none = { head: null, entries: [], problems: source.problems }
+  if (source.problems.length > 0) return none
+  const [document] = source.documents
+  const below =
+    (prefix: Path): Locate =>
+    (path, part) =>
+      source.locate([...prefix, ...path], part)
+  const listed = (list: readonly unknown[], prefix: Path): readonly Written[] =>
+    list.map((value, index) => ({ value, locate: below([...prefix, index]) }))
+  if (Array.isArray(document)) return { ...none, entries: listed(document, []) }
+  if (hasKey(document, 'requests') && Array.isArray(document['requests'])) {
+    const { requests, ...settings } = document
+    return {
+      ...none,
+      head: { value: settings, locate: below([]) },
+      entries: listed(requests as unknown[], ['requests']),
+    }
+  }
+  const hint = 'write a list: "- GET /api/health"'
+  return { ...none, problems: [{ message: 'no list of requests', at: source.locate([]), hint }] }
+}
+
+/** `known` gains what the request keeps for later ones. */
+function readEntry(written: Written, known: Set<string>, problems: Problem[]): PlannedRequest | null {
+  const { locate } = written
+  const short = typeof written.value === 'string' ? { request: written.value } : written.value
+  const found = checked(entry, { value: short, locate }, problems)
+  if (found === null) return null
+  const [, method, target] = REQUEST.exec(found.request) ?? []
+  const problem = (message: string, path: Path, hint: string | null = null): void => {
+    problems.push({ message, at: locate(path, 'value'), hint })
+  }
+  if (method === undefined || target === undefined) {
+    problem(
+      `"${found.request}" is no request`,
+      ['request'],
+      'write the method and the path: GET /api/products?page=2',
+    )
+    return null
+  }
+  const bodies = BODY_KEYS.filter((key) => found[key] !== undefined)
+  if (bodies.length > 1) problem(`${bodies.join(' and ')}: one request has one body`, [bodies[1] ?? ''])
+  checkNames(found, known, problem)
+  const keep = Object.entries(found.keep ?? {}).flatMap(([name, from]): readonly Keep[] => {
+    const source = isName(name) ? parseKeep(from) : null
+    if (!isName(name)) problem(`"${name}" is no name`, ['keep', name], 'letters, digits and _')
+    else if (source === null)
+      problem(
+        `keep.${name}: "${from}" names no place`,
+        ['keep', name],
+        'like $.token, header X-Token, cookie sid or /id="(.+?)"/',
+      )
+    known.add(name)
+    return source === null ? [] : [{ name, source }]
+  })
+  return {
+    method,
+    target,
+    headers: flat(found.headers ?? {}),
+    body: bodyOf(found),
+    keep,
+    masks: readMasks(found.mask, written, problems),
+    skip: found.skip ?? null,
+    at: locate([]),
+  }
+}
+
+type Entry = z.infer<typeof entry>
+
+function bodyOf({ body, json, form, base64 }: Entry): RequestBody {
+  if (body !== undefined) return { kind: 'text', text: body }
+  if (json !== undefined) return { kind: 'json', value: json }
+  if (form !== undefined) return { kind: 'form', fields: flat(form) }
+  return base64 === undefined ? { kind: 'none' } : { kind: 'base64', base64 }
+}
+
+function flat(map: z.infer<typeof values>): HeaderList {
+  return Object.entries(map).flatMap(([name, value]) =>
+    [value].flat().map((one) => [name, String(one)] as const),
+  )
+}
+
+/** A misspelt `${name}` would be sent as it stands, and both stacks would refuse it alike. */
+function checkNames(
+  { request, headers, body, json, form }: Entry,
+  known: ReadonlySet<string>,
+  problem: (message: string, path: Path, hint: string) => void,
+): void {
+  const places = { request, headers, body, json, form }
+  for (const [key, value] of Object.entries(places)) {
+    for (const name of textsOf(value).flatMap(namesIn)) {
+      if (known.has(name) || name.startsWith(SECRET_PREFIX)) continue
+      const near = closest(name, known)
+      const hint =
+        near === null
+          ? 'keep it of an earlier answer, or write $${ for a plain ${'
+          : `did you mean \${${near}}?`
+      problem(`nothing before this keeps \${${name}}`, [key], hint)
+    }
+  }
+}
+
+function textsOf(value: unknown): readonly string[] {
+  if (typeof value === 'string') return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : []
+}
+
+function readMasks(
+  rules: readonly z.infer<typeof mask>[] | undefined,
+  written: Written | null,
+  problems: Problem[],
+): readonly Mask[] {
+  return (rules ?? []).flatMap((rule, index): readonly Mask[] => {
+    const given = Object.entries(rule)
+    const [kind = '', value = ''] = given[0] ?? []
+    const problem = (message: string, hint: string): readonly Mask[] => {
+      const at = written?.locate(['mask', index, ...(kind === '' ? [] : [kind])], 'value') ?? null
+      problems.push({ message, at, hint })
+      return []
+    }
+    if (given.length !== 1) return problem('a mask has one rule', 'one of json, text, header')
+    if (kind === 'header') return [{ kind, name: value.toLowerCase() }]
+    if (kind === 'json') {
+      const path = parseJsonPath(value)
+      return path === null
+        ? problem(`"${value}" is no JSON path`, 'like $.items[*].id or $..created_at')
+        : [{ kind, path }]
+    }
+    const pattern = compile(value, 'gu')
+    return pattern === null
+      ? problem(`"${value}" is no regular expression`, 'quote what is meant literally: \\[ \\( \\.')
+      : [{ kind: 'text', pattern }]
+  })
+}
+
+/** The value as the schema says, or null with every problem of it. */
+function checked<T extends z.ZodType>(
+  schema: T,
+  { value, locate }: Written,
+  problems: Problem[],
+): z.infer<T> | null {
+  const parsed = schema.safeParse(value, { reportInput: true })
+  if (parsed.success) return parsed.data
+  for (const issue of parsed.error.issues) {
+    const path = issue.path.filter((key) => typeof key !== 'symbol')
+    if (issue.code === 'unrecognized_keys') {
+      const known =
+        schema instanceof z.ZodObject && path.length === 0
+          ? Object.keys(schema.shape)
+          : ['json', 'text', 'header']
+      for (const key of issue.keys) {
+        const hint = didYouMean(key, known) ?? `known keys: ${known.join(', ')}`
+        problems.push({ message: `unknown key "${key}"`, at: locate([...path, key]), hint })
+      }
+      continue
+    }
+    const name = pathText(path)
+    problems.push({
+      message: `${name === '' ? 'a request' : name}: ${wanted(issue)}`,
+      at: locate(path, 'value'),
+      hint: null,
+    })
+  }
+  return null
+}
+
+function wanted(issue: z.core.$ZodIssue): string {
+  const kinds: Readonly<Record<string, string>> = {
+    object: 'a map',
+    record: 'a map',
+    array: 'a list',
+    string: 'text',
+  }
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.input === undefined ? 'is missing' : `must be ${kinds[issue.expected] ?? issue.expected}`
+    case 'invalid_union':
+      return 'must be text or a number, or a list of them'
+    case 'too_small':
+      return 'must not be empty'
+    default:
+      return issue.message.charAt(0).toLowerCase() + issue.message.slice(1)
+  }
+}
+
+function hasKey(value: unknown, key: string): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+}
