@@ -79,6 +79,7 @@ export function createBringUp(options: BringUpOptions): BringUp {
     const weights = chainWeights(project, steps.operations.length === 0 ? {} : await history.read())
     return await execute(steps, {
       engine: options.stops,
+      startsByItself: engine.startsByItself,
       store,
       clock,
       project,

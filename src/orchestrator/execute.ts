@@ -9,6 +9,8 @@ import type { Store } from './store.js'
 
 export interface ExecuteOptions {
   readonly engine: Pick<Engine, 'apply'>
+  /** As {@link Engine.startsByItself}. */
+  readonly startsByItself?: boolean | undefined
   readonly store: Store
   readonly clock: Clock
   readonly project: Project
@@ -131,8 +133,9 @@ class Walk {
         waiting.delete(name)
         if (operation === undefined || failed.has(name)) continue
         if (store.getState().services[name]?.hold != null) store.emit({ type: 'released', service: name })
+        const alone = foremost === null || this.options.startsByItself === true
         const start: Promise<void> =
-          foremost === null ? this.start(operation) : foremost.then(() => this.start(operation))
+          alone || foremost === null ? this.start(operation) : foremost.then(() => this.start(operation))
         foremost ??= start.catch(() => undefined)
         // Awaited below; where an abort comes first, its rejection is the abort's own.
         start.catch(() => undefined)

@@ -3,6 +3,9 @@ import type { StackState } from '../core/state.js'
 import type { EngineEvent } from './ports.js'
 import type { Store } from './store.js'
 
+/** The cause of an instance's end that is not there any more. */
+export const REMOVED = 'removed'
+
 /**
  * Makes the store's instances agree with what the engine says: at the start of a session, after a lost stream, and before
  * a plan. What happened unseen is told as Events.
@@ -23,7 +26,7 @@ export function syncInstances(store: Store, observed: ObservedState): void {
   const ids = new Set(observed.instances.map((instance) => instance.id))
   for (const service of Object.values(state.services)) {
     for (const id of Object.keys(service.instances)) {
-      if (!ids.has(id)) store.emit(stoppedEvent(service.name, id, 'removed', true))
+      if (!ids.has(id)) store.emit(stoppedEvent(service.name, id, REMOVED, true))
     }
   }
 }
@@ -66,7 +69,7 @@ export function tellEngineEvent(
       break
     case 'removed':
       if (store.getState().services[event.service]?.instances[event.instance] !== undefined)
-        store.emit(stoppedEvent(event.service, event.instance, 'removed', true))
+        store.emit(stoppedEvent(event.service, event.instance, REMOVED, true))
       break
   }
 }

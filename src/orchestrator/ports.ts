@@ -157,6 +157,8 @@ export interface InstanceUsage {
  */
 export interface Engine {
   readonly kind: EngineKind
+  /** True where a `start` mostly waits for what the engine does by itself: then no start waits for another one's end. */
+  readonly startsByItself?: boolean
   /**
    * Reads the project's files, chooses images, settles ports. Creates nothing in the engine.
    * @throws DevstackError CONFIG_INVALID with every problem at its place, UNKNOWN_SERVICE, PORT_TAKEN, IMAGE_UNAVAILABLE, ENGINE_*

@@ -63,6 +63,8 @@ export interface ComposeEngineOptions {
   readonly wrapCommand?:
     | ((service: string, place: BuildPlace | null, own: OwnCommand) => Promise<CommandOverride | null>)
     | undefined
+  /** False where its containers are never made: another engine only has images built. Then no port is asked for. */
+  readonly publishes?: boolean | undefined
   /** The version of devstack. */
   readonly version: string
   /** The program and first arguments that run Compose; by default found as the command line program finds it. */

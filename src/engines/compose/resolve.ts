@@ -85,12 +85,7 @@ async function resolveOnce(
     { model, project: draft, present, services, purpose },
     signal,
   )
-  const holders = portHolders(running, context)
-  const ports = await settlePorts(
-    { model, services, holders, freePorts: request.freePorts, purpose },
-    context.options,
-    emit,
-  )
+  const ports = await publishedPorts(context, { model, services, running, request }, emit)
   if (!context.options.primary) warnAboutWorktree(read, emit)
   const { choices } = images
   const volumeLabels = await readVolumes(context, { model, choices, present, volumes, services, purpose })
@@ -119,6 +114,23 @@ async function resolveOnce(
     profiles,
     images,
   }
+}
+
+async function publishedPorts(
+  context: EngineContext,
+  about: {
+    readonly model: ComposeModel
+    readonly services: readonly string[]
+    readonly running: readonly ListedContainer[]
+    readonly request: ResolveRequest
+  },
+  emit: Emit,
+): Promise<SettledPorts> {
+  const { model, services, running, request } = about
+  if (context.options.publishes === false) return {}
+  const holders = portHolders(running, context)
+  const { freePorts, purpose } = request
+  return await settlePorts({ model, services, holders, freePorts, purpose }, context.options, emit)
 }
 
 type Watch = Awaited<ReturnType<typeof presetWatch>>

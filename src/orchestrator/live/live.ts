@@ -2,6 +2,7 @@ import { DevstackError } from '../../core/error.js'
 import type { Event } from '../../core/events.js'
 import type { Instance, Project, Service } from '../../core/project.js'
 import { ruleFor } from '../../core/update.js'
+import { REMOVED } from '../instances.js'
 import { findChanges, type HostHashes } from './changes.js'
 import { ServiceLive, type LiveOptions } from './service-live.js'
 
@@ -54,7 +55,7 @@ export function createLive(options: LiveOptions): Live {
     const live = 'service' in event && event.service !== null ? services.get(event.service) : undefined
     if (live === undefined) return
     if (event.type === 'instanceStarted') live.instanceStarted(event.instance)
-    else if (event.type === 'instanceStopped') live.instanceStopped(event.instance)
+    else if (event.type === 'instanceStopped') live.instanceStopped(event.instance, event.cause === REMOVED)
     else if (event.type === 'serviceHealthChanged') live.tell()
   }
 

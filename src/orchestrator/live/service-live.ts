@@ -125,8 +125,10 @@ export class ServiceLive {
     this.kick()
   }
 
-  instanceStopped(id: string): void {
+  /** `removed`: it is not there any more, and neither is anything that could be delivered to it. */
+  instanceStopped(id: string, removed: boolean): void {
     this.instances.get(id)?.stopped()
+    if (removed) this.forget(id)
     this.tell()
   }
 
