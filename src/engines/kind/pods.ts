@@ -28,6 +28,7 @@ export interface Pod extends KubeObject {
 export interface PodContainer {
   readonly name: string
   readonly image: string
+  readonly readinessProbe?: object
 }
 
 export interface ContainerStatus {
@@ -103,4 +104,15 @@ export function parseInstanceId(id: string): PodInstanceRef | null {
   if (uid === undefined || container === undefined || count === undefined || rest.length > 0) return null
   const restartCount = Number(count)
   return Number.isInteger(restartCount) ? { uid, container, restartCount } : null
+}
+
+/** Our notes on a pod's containers, by container; none where it is not ours or its annotation is broken. */
+export function containerNotes(pod: Pod): Readonly<Record<string, ContainerNote>> {
+  const text = pod.metadata.annotations?.[KUBE_ANNOTATION.containers]
+  if (text === undefined) return {}
+  try {
+    return JSON.parse(text) as Readonly<Record<string, ContainerNote>>
+  } catch {
+    return {}
+  }
 }

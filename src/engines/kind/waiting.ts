@@ -1,0 +1,98 @@
+import type { ContainerStatus, Pod } from './pods.js'
+
+/** Why a pod does not come to start. */
+export interface Waiting {
+  readonly cause: string
+  /** It will not, unless something is changed. */
+  readonly final: boolean
+  /** How long it may last before it is taken for final, in milliseconds; null: for ever. */
+  readonly patienceMs: number | null
+  readonly hint: string | null
+}
+
+/** The scheduler may be asked a moment too early: a pod that is ending still has its memory. */
+const SCHEDULING_MS = 5000
+/** As often as this the kubelet has started it again by then: after 0, 10, 20 and 40 s. */
+const CRASHES = 4
+
+/** Reasons of the kubelet that do not pass by themselves. */
+const FINAL: Readonly<Record<string, (container: string, image: string, message: string) => string>> = {
+  ErrImageNeverPull: (_, image) => `the image ${image} is not on the node`,
+  ImagePullBackOff: (_, image) => `the image ${image} is not on the node, and it could not be pulled`,
+  ErrImagePull: (_, image, message) => `the image ${image} could not be pulled: ${message}`,
+  InvalidImageName: (_, image) => `${image} is no image name`,
+  CreateContainerConfigError: (container, _, message) => `${container} cannot be created: ${message}`,
+  CreateContainerError: (container, _, message) => `${container} cannot be created: ${message}`,
+  RunContainerError: (container, _, message) => `${container} cannot be run: ${message}`,
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  ErrImageNeverPull: 'devstack up sends it again',
+  ImagePullBackOff: 'devstack up sends it again',
+  ErrImagePull: 'devstack up sends it again',
+  CreateContainerConfigError: 'see that the ConfigMap or Secret that it names is there',
+}
+
+/** What the pod says itself; null where it starts, or runs. */
+export function waitingOf(pod: Pod): Waiting | null {
+  const { status } = pod
+  if (status === undefined) return null
+  const unscheduled = status.conditions?.find(
+    ({ type, status: value }) => type === 'PodScheduled' && value === 'False',
+  )
+  if (unscheduled !== undefined) return unschedulable(unscheduled.message ?? unscheduled.reason ?? '')
+  const init = waitingContainer(pod, status.initContainerStatuses ?? [])
+  if (init !== null) return init
+  const working = status.initContainerStatuses?.find(({ state }) => state?.running !== undefined)
+  if (working !== undefined)
+    return { cause: `its init container ${working.name} works`, final: false, patienceMs: null, hint: null }
+  return waitingContainer(pod, status.containerStatuses ?? [])
+}
+
+function waitingContainer(pod: Pod, statuses: readonly ContainerStatus[]): Waiting | null {
+  for (const { name, image, state, lastState, restartCount } of statuses) {
+    const reason = state?.waiting?.reason
+    if (reason === undefined) continue
+    const message = oneLine(state?.waiting?.message ?? '')
+    const explain = FINAL[reason]
+    if (explain !== undefined)
+      return {
+        cause: explain(name, wantedImage(pod, name) ?? image, message),
+        final: true,
+        patienceMs: 0,
+        hint: HINTS[reason] ?? null,
+      }
+    if (reason === 'CrashLoopBackOff') {
+      const code = lastState?.terminated?.exitCode
+      const times = restartCount === 0 ? 'once' : `${String(restartCount + 1)} times`
+      const cause = `${name} has ended ${times}, the last time with ${String(code ?? 'an unknown code')}; it is started again after a pause`
+      const final = restartCount >= CRASHES
+      return { cause, final, patienceMs: final ? 0 : null, hint: 'devstack logs says what it printed' }
+    }
+  }
+  return null
+}
+
+/** As the pod asks for it: the status may have another name of the same image. */
+function wantedImage({ spec }: Pod, container: string): string | undefined {
+  return [...(spec.initContainers ?? []), ...spec.containers].find(({ name }) => name === container)?.image
+}
+
+/** The scheduler's words: `0/1 nodes are available: 1 Insufficient memory. preemption: ...`. */
+function unschedulable(message: string): Waiting {
+  const lacks = [...message.matchAll(/Insufficient ([\w/-]+(?:\.[\w/-]+)*)/g)].map(([, what]) => what ?? '')
+  const why = oneLine(message).replace(/\s*preemption:.*$/, '')
+  if (lacks.length === 0)
+    return { cause: `no node takes it yet: ${why}`, final: false, patienceMs: null, hint: null }
+  const what = [...new Set(lacks)].join(' and ')
+  return {
+    cause: `no node has enough ${what} left for what it requests (${why})`,
+    final: false,
+    patienceMs: SCHEDULING_MS,
+    hint: `lower its resources.requests, or stop something: devstack ls`,
+  }
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').trim()
+}
