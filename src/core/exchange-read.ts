@@ -3,7 +3,7 @@ import type { Problem, SourcePosition } from './error.js'
 import type { HeaderList, Keep, Mask, PlannedRequest, RequestBody, RequestFile } from './exchange.js'
 import { compile, parseKeep } from './exchange-keep.js'
 import { parseJsonPath } from './exchange-path.js'
-import { isName, namesIn, SECRET_PREFIX, SIDE_NAMES } from './exchange-template.js'
+import { isName, namesIn, SECRET_PREFIX, SIDE_NAMES, textsOf } from './exchange-template.js'
 import { closest, didYouMean } from './suggest.js'
 import { byPlace, pathText, readYaml, type Path } from './yaml.js'
 
@@ -140,6 +140,7 @@ function readEntry(written: Written, known: Set<string>, problems: Problem[]): P
   }
   const bodies = BODY_KEYS.filter((key) => found[key] !== undefined)
   if (bodies.length > 1) problem(`${bodies.join(' and ')}: one request has one body`, [bodies[1] ?? ''])
+  checkHeaders(found.headers ?? {}, problem)
   checkNames(found, known, problem)
   const keep = Object.entries(found.keep ?? {}).flatMap(([name, from]): readonly Keep[] => {
     const source = isName(name) ? parseKeep(from) : null
@@ -180,6 +181,17 @@ function flat(map: z.infer<typeof values>): HeaderList {
   )
 }
 
+function checkHeaders(headers: z.infer<typeof values>, problem: (message: string, path: Path) => void): void {
+  for (const [name, value] of flat(headers)) {
+    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) problem(`"${name}" is no header name`, ['headers', name])
+    else if (/[^\t\u0020-\u007E\u0080-\u00FF]/u.test(value))
+      problem(`headers.${name}: a header holds no line breaks and no letters beyond Latin-1`, [
+        'headers',
+        name,
+      ])
+  }
+}
+
 /** A misspelt `${name}` would be sent as it stands, and both stacks would refuse it alike. */
 function checkNames(
   { request, headers, body, json, form }: Entry,
@@ -198,11 +210,6 @@ function checkNames(
       problem(`nothing before this keeps \${${name}}`, [key], hint)
     }
   }
-}
-
-function textsOf(value: unknown): readonly string[] {
-  if (typeof value === 'string') return [value]
-  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : []
 }
 
 function readMasks(

@@ -1,3 +1,5 @@
+import type { PlannedRequest } from './exchange.js'
+
 /** Variables of the environment that stand for what `record` did not write begin so. */
 export const SECRET_PREFIX = 'DEVSTACK_SECRET_'
 
@@ -14,6 +16,19 @@ const NAME = /^[A-Za-z_][\w-]*$/
 export function namesIn(text: string): readonly string[] {
   const found = [...text.matchAll(PLACE)].filter(([, more]) => more === '').map(([, , name]) => name ?? '')
   return [...new Set(found)]
+}
+
+/** Every text of a value, at any depth; keys are none. */
+export function textsOf(value: unknown): readonly string[] {
+  if (typeof value === 'string') return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : []
+}
+
+/** Variables of the environment that the requests need. */
+export function secretsOf(requests: readonly PlannedRequest[]): readonly string[] {
+  const texts = requests.flatMap(({ target, headers, body }) => textsOf({ target, headers, body }))
+  const names = texts.flatMap(namesIn).filter((name) => name.startsWith(SECRET_PREFIX))
+  return [...new Set(names)]
 }
 
 /** True for what can be kept under this name. */
