@@ -1,4 +1,5 @@
 import type { Duplex, Readable, Writable } from 'node:stream'
+import type { KubeAccess } from './kube/access.js'
 
 /** A Kubernetes object, as far as every kind has it. */
 export interface KubeObject {
@@ -140,4 +141,6 @@ export interface KindCluster {
   readonly kubeconfig: string
   /** Names of its node containers. */
   readonly nodes: readonly string[]
+  /** How its API server is reached, for {@link createKube}: what was proven, and not what the file says later. */
+  readonly access: KubeAccess
 }
