@@ -150,16 +150,19 @@ async function readText(
   { server }: KubeAccess,
   signal: AbortSignal,
 ): Promise<string> {
-  response.setTimeout(answerMs, () => response.destroy(new Late('the answer stopped', answerMs)))
+  // Not the socket's own deadline: when the answer has ended, the socket is already lent to the next request.
+  const deadline = setTimeout(() => response.destroy(new Late('the answer stopped', answerMs)), answerMs)
   const chunks: Buffer[] = []
   try {
-    for await (const chunk of response) chunks.push(chunk as Buffer)
+    for await (const chunk of response) {
+      chunks.push(chunk as Buffer)
+      deadline.refresh()
+    }
   } catch (error) {
     signal.throwIfAborted()
     throw unreachable(error, server)
   } finally {
-    // The connection goes back to be used again, with no deadline of this answer.
-    response.setTimeout(0)
+    clearTimeout(deadline)
   }
   return Buffer.concat(chunks).toString('utf8')
 }
