@@ -1,0 +1,160 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Kube } from '../kube-ports.js'
+import { instanceId } from '../pods.js'
+import { agentTrouble, ensureAgentContainer, readPod } from './agent-container.js'
+import type { AgentContainer, AgentImage } from './agent-container.js'
+import { openAgentStream, StreamBroken } from './agent-stream.js'
+import type { AgentStream } from './agent-stream.js'
+import { serveCommand } from './program.js'
+import type { AgentProgram } from './program.js'
+import { NoAgent } from './target.js'
+import type { InsideTarget } from './target.js'
+
+/** An agent beside a container, with the connection to it that is kept. */
+export interface Agent {
+  readonly container: AgentContainer
+  readonly stream: AgentStream
+  /** Where its program lies in its container. */
+  readonly program: string
+}
+
+/** The agents of a stack: one beside each container that is worked in, made when it is first needed. */
+export interface Agents {
+  /** @throws NotThere, NoAgent (which stays so for this run of the container), DevstackError ENGINE_GONE */
+  get(target: InsideTarget, signal: AbortSignal): Promise<Agent>
+  /** The connection turned out to be broken, or the container is gone. */
+  drop(target: InsideTarget): void
+  close(): void
+}
+
+export interface AgentsOptions {
+  readonly kube: Kube
+  readonly image: AgentImage
+  readonly program: () => Promise<AgentProgram>
+}
+
+/** So long an agent container may take to run. */
+const LONGEST_START_MS = 30_000
+/** Between two looks whether it runs: kubelets tell of it a second late. */
+const PAUSES_MS = [20, 30, 40, 60, 80, 100, 150, 200, 300, 500] as const
+
+export function createAgents(options: AgentsOptions): Agents {
+  const life = new AbortController()
+  const agents = new Map<string, Promise<Agent>>()
+  const refused = new Map<string, NoAgent>()
+  /** Two agents for one pod are added one after the other: each needs a name of its own. */
+  const queues = new Map<string, Promise<unknown>>()
+  const connect = async (target: InsideTarget): Promise<Agent> => {
+    const program = await options.program()
+    const turn = (queues.get(target.uid) ?? Promise.resolve()).then(() =>
+      ensureAgentContainer(options.kube, options.image, program, target, life.signal),
+    )
+    const settled = turn.catch(() => undefined)
+    queues.set(target.uid, settled)
+    void settled.then(() => {
+      if (queues.get(target.uid) === settled) queues.delete(target.uid)
+    })
+    const container = await turn
+    const stream = await untilItRuns(options.kube, program, container, target, life.signal)
+    return { container, stream, program: program.path }
+  }
+  /** It is made anew at once, so that the next delivery need not wait; but only once: then the next one tells why not. */
+  const start = (target: InsideTarget, again: boolean): Promise<Agent> => {
+    const key = instanceId(target)
+    const made = connect(target)
+    agents.set(key, made)
+    made.then(
+      ({ stream }) =>
+        void stream.ended.then(() => {
+          if (agents.get(key) !== made) return
+          agents.delete(key)
+          if (again && !life.signal.aborted) start(target, false).catch(() => undefined)
+        }),
+      (error: unknown) => {
+        if (agents.get(key) === made) agents.delete(key)
+        if (error instanceof NoAgent) refused.set(key, error)
+      },
+    )
+    return made
+  }
+  return {
+    async get(target, signal) {
+      const key = instanceId(target)
+      const refusal = refused.get(key)
+      if (refusal !== undefined) throw refusal
+      return await unlessAborted(agents.get(key) ?? start(target, true), signal)
+    },
+    drop(target) {
+      const key = instanceId(target)
+      const agent = agents.get(key)
+      agents.delete(key)
+      refused.delete(key)
+      agent?.then(({ stream }) => stream.close()).catch(() => undefined)
+    },
+    close() {
+      life.abort(new Error('the engine is not wanted any more'))
+      for (const agent of agents.values()) agent.then(({ stream }) => stream.close()).catch(() => undefined)
+      agents.clear()
+    },
+  }
+}
+
+/** Its container is there in the cluster's books, and may take a moment to run: asking it is the quickest way to know. */
+async function untilItRuns(
+  kube: Kube,
+  program: AgentProgram,
+  container: AgentContainer,
+  target: InsideTarget,
+  signal: AbortSignal,
+): Promise<AgentStream> {
+  const argv = serveCommand(program, container.options)
+  const begin = performance.now()
+  for (let tries = 0; ; tries++) {
+    const cause = await connectOnce(kube, program, container, target, argv, signal)
+    if (typeof cause !== 'string') return cause
+    const pod = await readPod(kube, target, signal)
+    const trouble = agentTrouble(pod, container.name)
+    if (trouble !== null) throw new NoAgent(`its agent does not run: ${trouble}`)
+    if (performance.now() - begin > LONGEST_START_MS)
+      throw new NoAgent(`its agent did not start in time: ${cause}`)
+    await sleep(PAUSES_MS[tries] ?? 500, undefined, { signal })
+  }
+}
+
+async function connectOnce(
+  kube: Kube,
+  program: AgentProgram,
+  container: AgentContainer,
+  target: InsideTarget,
+  argv: readonly string[],
+  signal: AbortSignal,
+): Promise<AgentStream | string> {
+  try {
+    const exec = { pod: target.pod, container: container.name, argv, stdin: true, tty: false }
+    return await openAgentStream(await kube.exec(exec, signal), program.source, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (error instanceof StreamBroken) return error.message
+    const { code, why, message } = error as {
+      readonly code?: string
+      readonly why?: string | null
+      readonly message: string
+    }
+    if (code === 'EXEC_FAILED') return why ?? message
+    throw error
+  }
+}
+
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const abort = (): void => aborted.reject(signal.reason as Error)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+    // Whoever else waits for it is told.
+    work.catch(() => undefined)
+  }
+}

@@ -1,0 +1,38 @@
+import type { Kube } from '../kube-ports.js'
+import type { AgentImage } from './agent-container.js'
+import { createAgents } from './agents.js'
+import { createDeliverer } from './deliver.js'
+import type { Deliverer } from './deliver.js'
+import { createProcesses } from './processes.js'
+import type { Processes } from './processes.js'
+import { readAgentProgram } from './program.js'
+import type { AgentProgram } from './program.js'
+import type { InsideTarget } from './target.js'
+
+export interface InsideOptions {
+  readonly kube: Kube
+  readonly image: AgentImage
+  /** `src/engines/kind/inside/agent` of the installed package. */
+  readonly agentFolder: string
+}
+
+/** What is done inside of the containers of a stack's pods. */
+export interface Inside extends Deliverer, Processes {
+  /** Has everything ready, so that the first delivery need not wait. */
+  prepare(target: InsideTarget, signal: AbortSignal): Promise<void>
+  /** Closes all connections. The agents' containers stay as long as their pods. */
+  close(): void
+}
+
+export function createInside({ kube, image, agentFolder }: InsideOptions): Inside {
+  let program: Promise<AgentProgram> | null = null
+  const agents = createAgents({ kube, image, program: () => (program ??= readAgentProgram(agentFolder)) })
+  return {
+    ...createDeliverer(kube, agents),
+    ...createProcesses(kube, agents),
+    async prepare(target, signal) {
+      await agents.get(target, signal)
+    },
+    close: () => agents.close(),
+  }
+}

@@ -1,0 +1,162 @@
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DevstackError } from '../../../core/error.js'
+import type { InsideRequest } from '../../../orchestrator/ports.js'
+import type { Kube, KubeProcess } from '../kube-ports.js'
+import type { Agent, Agents } from './agents.js'
+import { createStartMark } from './marked.js'
+import type { StartMark } from './marked.js'
+import { runPlainly } from './plain-exec.js'
+import { NoAgent, notRunning, NotThere } from './target.js'
+import type { InsideTarget } from './target.js'
+
+/** The variable that a process is started with, and that all that it starts inherits: by it they are found again. */
+export const MARK = 'DEVSTACK_RUN'
+
+export interface StartRequest {
+  readonly kube: Kube
+  readonly agents: Agents
+  readonly target: InsideTarget
+  readonly request: InsideRequest
+  readonly stdin: boolean
+  readonly mark: string
+}
+
+export interface StartedProcess {
+  readonly process: KubeProcess
+  /** Null where it was started without an agent. */
+  readonly agent: Agent | null
+  readonly start: StartMark
+  readonly mark: string
+}
+
+/**
+ * Starts a process by the agent, else by the container's own means. Whether there is such a program is told later, by `start`.
+ * @throws DevstackError EXEC_FAILED where the container does not run
+ */
+export async function startProcess(start: StartRequest, signal: AbortSignal): Promise<StartedProcess> {
+  const { agents, target } = start
+  let agent: Agent | null = null
+  try {
+    agent = await agents.get(target, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (error instanceof NotThere) throw notRunning(target, error.message)
+    if (!(error instanceof NoAgent)) throw error
+    return await startPlainly(start, error.message, signal)
+  }
+  const { request, mark } = start
+  const argv = [
+    'perl',
+    agent.program,
+    'exec',
+    ...agent.container.options,
+    ...describe(request, mark),
+    '--',
+    ...request.argv,
+  ]
+  const process = await connect(start, agent.container.name, argv, signal)
+  return { process, agent, start: createStartMark(mark), mark }
+}
+
+function describe({ user, workdir, env }: InsideRequest, mark: string): readonly string[] {
+  return [
+    ...['--mark', mark, '--env', `${MARK}=${mark}`],
+    ...(user === null ? [] : ['--user', user]),
+    ...(workdir === null ? [] : ['--workdir', workdir]),
+    ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+  ]
+}
+
+/** An abort while it connects; afterwards closing it is its owner's, who does so gently. */
+async function connect(
+  { kube, target, stdin }: StartRequest,
+  container: string,
+  argv: readonly string[],
+  signal: AbortSignal,
+): Promise<KubeProcess> {
+  const dial = new AbortController()
+  const abort = (): void => dial.abort(signal.reason)
+  signal.throwIfAborted()
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await kube.exec({ pod: target.pod, container, argv, stdin, tty: false }, dial.signal)
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+/** By the container's own env and shell, where its user need not be another one. */
+async function startPlainly(
+  start: StartRequest,
+  tried: string,
+  signal: AbortSignal,
+): Promise<StartedProcess> {
+  const { target, request, mark } = start
+  const { user, workdir, env, argv } = request
+  if (user !== null) {
+    throw new DevstackError('EXEC_FAILED', `${argv[0] ?? ''} cannot be run in ${target.service} as ${user}`, {
+      cause: `agent: ${tried}`,
+      hint: 'without an agent commands run as the user of the container',
+    })
+  }
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+  const command = [...(variables.length === 0 ? [] : ['env', ...variables]), ...argv]
+  const process = await connect(
+    start,
+    target.container,
+    workdir === null ? command : ['sh', '-c', 'cd -- "$1" && shift && exec "$@"', 'sh', workdir, ...command],
+    signal,
+  )
+  const known = process.started.then(
+    () => null,
+    (error: { readonly why?: string | null }) => error.why ?? 'it could not be started',
+  )
+  const nothing = Buffer.alloc(0)
+  return {
+    process,
+    agent: null,
+    mark,
+    start: { started: known, take: (chunk) => chunk, end: () => nothing },
+  }
+}
+
+/** How long a process has between being asked to end and being killed, and then to be gone. */
+const GRACE_MS = 2000
+const LONGEST_MS = 10_000
+
+/** Ends a process and what it started. Never throws: what could not be ended is told. */
+export async function endMarked(
+  kube: Kube,
+  { pod }: InsideTarget,
+  { process, agent, mark }: StartedProcess,
+  tell: (line: string) => void,
+): Promise<void> {
+  if (agent === null) {
+    process.close()
+    tell('without an agent the command could not be ended: it may go on in the container')
+    return
+  }
+  const signal = AbortSignal.timeout(LONGEST_MS)
+  try {
+    for (const name of ['TERM', 'KILL']) {
+      const argv = ['perl', agent.program, 'end', '--', `${MARK}=${mark}`, name]
+      await runPlainly(kube, { pod, container: agent.container.name }, argv, null, signal)
+      if (await endsWithin(process, GRACE_MS)) return
+    }
+    tell('the command could not be ended: it goes on in the container')
+  } catch (error) {
+    if (await endsWithin(process, 0)) return
+    tell(`the command could not be ended and goes on in the container: ${(error as Error).message}`)
+  }
+}
+
+async function endsWithin(process: KubeProcess, ms: number): Promise<boolean> {
+  return await Promise.race([process.ended.then(() => true), sleep(ms, false, { ref: false })])
+}
+
+/** A stream hands over what it has after the process has ended. */
+export async function drained(stream: Readable): Promise<void> {
+  if (!stream.readableEnded && !stream.destroyed) await once(stream, 'end').catch(() => undefined)
+}
