@@ -41,6 +41,11 @@ export function valueAt(value: unknown, path: Path): unknown {
   return here
 }
 
+/** An entry that is really there: names of services may be anything, `constructor` too. */
+export function own<T>(record: Readonly<Record<string, T>> | undefined, key: string): T | undefined {
+  return record !== undefined && Object.hasOwn(record, key) ? record[key] : undefined
+}
+
 export function fieldsAt(value: unknown, path: Path): Fields {
   const found = valueAt(value, path)
   return isFields(found) ? found : {}

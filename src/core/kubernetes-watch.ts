@@ -1,5 +1,5 @@
 import type { Problem, SourcePosition } from './error.js'
-import { listAt, nameOf, textAt, valueAt } from './kubernetes-objects.js'
+import { listAt, nameOf, own, textAt, valueAt } from './kubernetes-objects.js'
 import type { Findings } from './kubernetes-objects.js'
 import type { ContainerSource, WorkloadSource } from './kubernetes-workloads.js'
 import type { Build, Service, WatchRule } from './project.js'
@@ -105,9 +105,4 @@ export function unknownServices(services: readonly string[], beside: Beside): re
       at: beside.locateConfig?.(['services', name]) ?? null,
       hint: didYouMean(name, known) ?? `services: ${known.join(', ')}`,
     }))
-}
-
-/** An entry that is really there: names of services may be anything, `constructor` too. */
-export function own<T>(record: Readonly<Record<string, T>> | undefined, key: string): T | undefined {
-  return record !== undefined && Object.hasOwn(record, key) ? record[key] : undefined
 }
