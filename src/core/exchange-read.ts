@@ -1,11 +1,12 @@
 import { z } from 'zod'
-import type { Problem, SourcePosition } from './error.js'
-import type { HeaderList, Keep, Mask, PlannedRequest, RequestBody, RequestFile } from './exchange.js'
-import { compile, parseKeep } from './exchange-keep.js'
-import { parseJsonPath } from './exchange-path.js'
+import type { Problem } from './error.js'
+import type { HeaderList, Keep, PlannedRequest, RequestBody, RequestFile } from './exchange.js'
+import { checked, REQUEST, type Locate, type Written } from './exchange-check.js'
+import { parseKeep } from './exchange-keep.js'
+import { readMasks } from './exchange-read-mask.js'
 import { isName, namesIn, SECRET_PREFIX, SIDE_NAMES, textsOf } from './exchange-template.js'
-import { closest, didYouMean } from './suggest.js'
-import { byPlace, pathText, readYaml, type Path } from './yaml.js'
+import { closest } from './suggest.js'
+import { byPlace, readYaml, type Path } from './yaml.js'
 
 // zod costs tens of milliseconds: import this module only where requests are read.
 
@@ -13,17 +14,15 @@ const text = z.string().min(1)
 const scalar = z.union([z.string(), z.number(), z.boolean()])
 const values = z.record(text, z.union([scalar, z.array(scalar)]))
 
-const mask = z.strictObject({ json: text.optional(), text: text.optional(), header: text.optional() })
-
 const entry = z.strictObject({
-  request: text,
+  request: z.string().regex(REQUEST),
   headers: values.optional(),
   body: z.string().optional(),
   json: z.unknown().optional(),
   form: values.optional(),
   base64: z.base64().optional(),
   keep: z.record(text, text).optional(),
-  mask: z.array(mask).optional(),
+  mask: z.array(z.unknown()).optional(),
   skip: text.optional(),
   at: text.optional(),
   status: z.number().optional(),
@@ -32,26 +31,17 @@ const entry = z.strictObject({
 
 const head = z.strictObject({
   schema: z.literal('devstack.requests/1').optional(),
-  mask: z.array(mask).optional(),
+  mask: z.array(z.unknown()).optional(),
   defaults: z.boolean().optional(),
 })
 
 const BODY_KEYS = ['body', 'json', 'form', 'base64'] as const
-const REQUEST = /^([A-Z][A-Z-]*) +(\/\S*)$/
 
 export interface ReadRequests {
   /** Null where there is a problem. */
   readonly file: RequestFile | null
   /** Every one, at its place. */
   readonly problems: readonly Problem[]
-}
-
-type Locate = (path: Path, part?: 'key' | 'value') => SourcePosition
-
-/** A value of the file and where its parts are written. */
-interface Written {
-  readonly value: unknown
-  readonly locate: Locate
 }
 
 interface Parts {
@@ -69,7 +59,7 @@ export function readRequests(content: string, path: string): ReadRequests {
   if (parts.problems.length > 0) return { file: null, problems: parts.problems }
   const problems: Problem[] = []
   const settings = parts.head === null ? {} : (checked(head, parts.head, problems) ?? {})
-  const masks = readMasks(settings.mask, parts.head, problems)
+  const masks = parts.head === null ? [] : readMasks(below(parts.head, 'mask', settings.mask), problems)
   const known = new Set<string>(SIDE_NAMES)
   const requests = parts.entries.flatMap((written) => readEntry(written, known, problems) ?? [])
   if (problems.length > 0) return { file: null, problems: problems.toSorted(byPlace) }
@@ -101,20 +91,13 @@ function readDocument(content: string, file: string): Parts {
   const none = { head: null, entries: [], problems: source.problems }
   if (source.problems.length > 0) return none
   const [document] = source.documents
-  const below =
-    (prefix: Path): Locate =>
-    (path, part) =>
-      source.locate([...prefix, ...path], part)
-  const listed = (list: readonly unknown[], prefix: Path): readonly Written[] =>
-    list.map((value, index) => ({ value, locate: below([...prefix, index]) }))
-  if (Array.isArray(document)) return { ...none, entries: listed(document, []) }
+  const locate: Locate = (path, part) => source.locate(path, part)
+  if (Array.isArray(document))
+    return { ...none, entries: document.map((value: unknown, index) => placed(locate, value, [index])) }
   if (hasKey(document, 'requests') && Array.isArray(document['requests'])) {
     const { requests, ...settings } = document
-    return {
-      ...none,
-      head: { value: settings, locate: below([]) },
-      entries: listed(requests as unknown[], ['requests']),
-    }
+    const whole = { value: settings, locate }
+    return { ...none, head: whole, entries: below(whole, 'requests', requests as unknown[]) }
   }
   const hint = 'write a list: "- GET /api/health"'
   return { ...none, problems: [{ message: 'no list of requests', at: source.locate([]), hint }] }
@@ -126,17 +109,9 @@ function readEntry(written: Written, known: Set<string>, problems: Problem[]): P
   const short = typeof written.value === 'string' ? { request: written.value } : written.value
   const found = checked(entry, { value: short, locate }, problems)
   if (found === null) return null
-  const [, method, target] = REQUEST.exec(found.request) ?? []
+  const [, method = '', target = ''] = REQUEST.exec(found.request) ?? []
   const problem = (message: string, path: Path, hint: string | null = null): void => {
     problems.push({ message, at: locate(path, 'value'), hint })
-  }
-  if (method === undefined || target === undefined) {
-    problem(
-      `"${found.request}" is no request`,
-      ['request'],
-      'write the method and the path: GET /api/products?page=2',
-    )
-    return null
   }
   const bodies = BODY_KEYS.filter((key) => found[key] !== undefined)
   if (bodies.length > 1) problem(`${bodies.join(' and ')}: one request has one body`, [bodies[1] ?? ''])
@@ -160,7 +135,7 @@ function readEntry(written: Written, known: Set<string>, problems: Problem[]): P
     headers: flat(found.headers ?? {}),
     body: bodyOf(found),
     keep,
-    masks: readMasks(found.mask, written, problems),
+    masks: readMasks(below(written, 'mask', found.mask), problems),
     skip: found.skip ?? null,
     at: locate([]),
   }
@@ -212,82 +187,13 @@ function checkNames(
   }
 }
 
-function readMasks(
-  rules: readonly z.infer<typeof mask>[] | undefined,
-  written: Written | null,
-  problems: Problem[],
-): readonly Mask[] {
-  return (rules ?? []).flatMap((rule, index): readonly Mask[] => {
-    const given = Object.entries(rule)
-    const [kind = '', value = ''] = given[0] ?? []
-    const problem = (message: string, hint: string): readonly Mask[] => {
-      const at = written?.locate(['mask', index, ...(kind === '' ? [] : [kind])], 'value') ?? null
-      problems.push({ message, at, hint })
-      return []
-    }
-    if (given.length !== 1) return problem('a mask has one rule', 'one of json, text, header')
-    if (kind === 'header') return [{ kind, name: value.toLowerCase() }]
-    if (kind === 'json') {
-      const path = parseJsonPath(value)
-      return path === null
-        ? problem(`"${value}" is no JSON path`, 'like $.items[*].id or $..created_at')
-        : [{ kind, path }]
-    }
-    const pattern = compile(value, 'gu')
-    return pattern === null
-      ? problem(`"${value}" is no regular expression`, 'quote what is meant literally: \\[ \\( \\.')
-      : [{ kind: 'text', pattern }]
-  })
+/** The items of a list under `key`. */
+function below({ locate }: Written, key: string, list: readonly unknown[] | undefined): readonly Written[] {
+  return (list ?? []).map((value, index) => placed(locate, value, [key, index]))
 }
 
-/** The value as the schema says, or null with every problem of it. */
-function checked<T extends z.ZodType>(
-  schema: T,
-  { value, locate }: Written,
-  problems: Problem[],
-): z.infer<T> | null {
-  const parsed = schema.safeParse(value, { reportInput: true })
-  if (parsed.success) return parsed.data
-  for (const issue of parsed.error.issues) {
-    const path = issue.path.filter((key) => typeof key !== 'symbol')
-    if (issue.code === 'unrecognized_keys') {
-      const known =
-        schema instanceof z.ZodObject && path.length === 0
-          ? Object.keys(schema.shape)
-          : ['json', 'text', 'header']
-      for (const key of issue.keys) {
-        const hint = didYouMean(key, known) ?? `known keys: ${known.join(', ')}`
-        problems.push({ message: `unknown key "${key}"`, at: locate([...path, key]), hint })
-      }
-      continue
-    }
-    const name = pathText(path)
-    problems.push({
-      message: `${name === '' ? 'a request' : name}: ${wanted(issue)}`,
-      at: locate(path, 'value'),
-      hint: null,
-    })
-  }
-  return null
-}
-
-function wanted(issue: z.core.$ZodIssue): string {
-  const kinds: Readonly<Record<string, string>> = {
-    object: 'a map',
-    record: 'a map',
-    array: 'a list',
-    string: 'text',
-  }
-  switch (issue.code) {
-    case 'invalid_type':
-      return issue.input === undefined ? 'is missing' : `must be ${kinds[issue.expected] ?? issue.expected}`
-    case 'invalid_union':
-      return 'must be text or a number, or a list of them'
-    case 'too_small':
-      return 'must not be empty'
-    default:
-      return issue.message.charAt(0).toLowerCase() + issue.message.slice(1)
-  }
+function placed(locate: Locate, value: unknown, prefix: Path): Written {
+  return { value, locate: (path, part) => locate([...prefix, ...path], part) }
 }
 
 function hasKey(value: unknown, key: string): value is Readonly<Record<string, unknown>> {

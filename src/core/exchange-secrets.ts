@@ -149,7 +149,7 @@ function* secretTexts(
   value: unknown,
   at: readonly (string | number)[],
 ): Generator<readonly [path: string, name: string, value: string]> {
-  const name = String(at.findLast((key) => typeof key === 'string') ?? '')
+  const name = at.findLast((key) => typeof key === 'string') ?? ''
   if (typeof value === 'string' && isSecretName(name)) yield [jsonPathText(at), name, value]
   if (typeof value !== 'object' || value === null) return
   const children = Array.isArray(value) ? [...(value as unknown[]).entries()] : Object.entries(value)

@@ -49,9 +49,11 @@ export function createRecorder(options: RecorderOptions): Recorder {
   // One after another: what an answer taught is known before a later request is looked at.
   let work = Promise.resolve()
 
-  const flush = async (past: boolean): Promise<void> => {
-    while (slots[0] !== undefined && (past || slots[0].entry !== 'awaited')) {
-      const entry = slots.shift()?.entry
+  /** Writes what is settled, in order; `all`: also what stands behind a request that has no answer yet. */
+  const flush = async (all: boolean): Promise<void> => {
+    const awaited = slots.findIndex((slot) => slot.entry === 'awaited')
+    const count = all || awaited < 0 ? slots.length : awaited
+    for (const { entry } of slots.splice(0, count)) {
       if (typeof entry !== 'object') continue
       await options.write(entry)
       written += 1
