@@ -109,12 +109,13 @@ await build({
   },
   external: ['react-devtools-core'],
   // Parts of the engine's client that devstack never calls, a megabyte to load: engines on other machines over ssh, and
-  // BuildKit's own session. Builds go through the command line.
+  // BuildKit's own session. Builds go through the command line. Of the cluster's client only what reads a kubeconfig is
+  // called: neither its typed calls nor the HTTP client beneath them, another megabyte.
   plugins: [
     requireHttp,
     makeUnicodeLate,
     unpackWithoutFetch,
-    leaveOut(['ssh2', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs']),
+    leaveOut(['ssh2', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs', 'undici', './gen/index.js']),
   ],
   banner,
   // The terminal UI sets NODE_ENV for runs from source; in the bundle it is the constant above.

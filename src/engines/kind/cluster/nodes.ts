@@ -1,4 +1,3 @@
-import { extract } from 'tar-stream'
 import type { Docker } from '../../compose/docker.js'
 import { isNotFound, labelFilter } from '../../compose/docker.js'
 
@@ -94,7 +93,8 @@ function nodeOf(raw: RawContainer): NodeContainer {
 
 /** The text of the one file of an archive. */
 async function onlyFile(archive: NodeJS.ReadableStream): Promise<string | null> {
-  const unpacked = archive.pipe(extract())
+  const { default: tar } = await import('tar-stream')
+  const unpacked = archive.pipe(tar.extract())
   for await (const entry of unpacked) {
     const chunks: Buffer[] = []
     for await (const chunk of entry) chunks.push(chunk as Buffer)
