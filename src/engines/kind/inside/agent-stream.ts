@@ -7,6 +7,9 @@ import { sanitise } from '../../compose/sanitise.js'
 /** The connection to an agent is gone; what it was asked last may be done or not. */
 export class StreamBroken extends Error {}
 
+/** An agent that runs, or a cluster, that does not answer. */
+export class StreamSilent extends StreamBroken {}
+
 /** A kept connection to an agent. It does one thing at a time, in the order of the calls. */
 export interface AgentStream {
   /** Sends a batch; resolves with what could not be done once all of it is done. Rejects with StreamBroken. */
@@ -31,6 +34,7 @@ interface Waiting {
 class Link {
   waiting: Waiting | null = null
   broken: string | null = null
+  silent = false
   readonly hello: Promise<void>
   readonly ended: Promise<string>
   #heard: () => void = () => undefined
@@ -73,10 +77,10 @@ class Link {
 
   /** From now on somebody waits for a word. */
   listen(): void {
-    this.#timer ??= setTimeout(
-      () => this.break(`the agent has not answered for ${String(SILENCE_MS / 1000)} s`),
-      SILENCE_MS,
-    )
+    this.#timer ??= setTimeout(() => {
+      this.silent = true
+      this.break(`the agent has not answered for ${String(SILENCE_MS / 1000)} s`)
+    }, SILENCE_MS)
     this.#timer.refresh()
   }
 
@@ -122,7 +126,7 @@ export async function openAgentStream(
     const cause = await Promise.race([link.hello, link.ended])
     link.quiet()
     signal.throwIfAborted()
-    if (cause !== undefined) throw new StreamBroken(cause)
+    if (cause !== undefined) throw link.silent ? new StreamSilent(cause) : new StreamBroken(cause)
   } finally {
     signal.removeEventListener('abort', abort)
   }

@@ -3,7 +3,7 @@ import type { Kube } from '../kube-ports.js'
 import { instanceId } from '../pods.js'
 import { agentTrouble, ensureAgentContainer, readPod } from './agent-container.js'
 import type { AgentContainer, AgentImage } from './agent-container.js'
-import { openAgentStream, StreamBroken } from './agent-stream.js'
+import { openAgentStream, StreamBroken, StreamSilent } from './agent-stream.js'
 import type { AgentStream } from './agent-stream.js'
 import { serveCommand } from './program.js'
 import type { AgentProgram } from './program.js'
@@ -20,7 +20,7 @@ export interface Agent {
 
 /** The agents of a stack: one beside each container that is worked in, made when it is first needed. */
 export interface Agents {
-  /** @throws NotThere, NoAgent (which stays so for this run of the container), DevstackError ENGINE_GONE */
+  /** @throws NotThere, NoAgent (which stays so for this run of the container), StreamSilent, DevstackError ENGINE_GONE */
   get(target: InsideTarget, signal: AbortSignal): Promise<Agent>
   /** The connection turned out to be broken, or the container is gone. */
   drop(target: InsideTarget): void
@@ -134,7 +134,7 @@ async function connectOnce(
     return await openAgentStream(await kube.exec(exec, signal), program.source, signal)
   } catch (error) {
     signal.throwIfAborted()
-    if (error instanceof StreamBroken) return error.message
+    if (error instanceof StreamBroken && !(error instanceof StreamSilent)) return error.message
     const { code, why, message } = error as {
       readonly code?: string
       readonly why?: string | null

@@ -197,7 +197,7 @@ function explain(target: InsideTarget, error: unknown): unknown {
   }
   if (error instanceof StreamBroken) {
     return new DevstackError('DELIVERY_FAILED', `could not deliver to ${service}`, {
-      cause: `the connection to its agent broke twice: ${error.message}`,
+      cause: `the connection to its agent broke: ${error.message}`,
       hint: `a rebuild brings it level: devstack up --build ${service}`,
     })
   }

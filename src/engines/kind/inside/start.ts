@@ -4,11 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DevstackError } from '../../../core/error.js'
 import type { InsideRequest } from '../../../orchestrator/ports.js'
 import type { Kube, KubeProcess } from '../kube-ports.js'
+import { StreamBroken } from './agent-stream.js'
 import type { Agent, Agents } from './agents.js'
 import { createStartMark } from './marked.js'
 import type { StartMark } from './marked.js'
 import { runPlainly } from './plain-exec.js'
-import { NoAgent, notRunning, NotThere } from './target.js'
+import { cannotStart, NoAgent, notRunning, NotThere } from './target.js'
 import type { InsideTarget } from './target.js'
 
 /** The variable that a process is started with, and that all that it starts inherits: by it they are found again. */
@@ -43,6 +44,8 @@ export async function startProcess(start: StartRequest, signal: AbortSignal): Pr
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof NotThere) throw notRunning(target, error.message)
+    if (error instanceof StreamBroken)
+      throw cannotStart(target.service, start.request.argv[0] ?? '', error.message)
     if (!(error instanceof NoAgent)) throw error
     return await startPlainly(start, error.message, signal)
   }

@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { KubeProcess } from '../../../../src/engines/kind/kube-ports.js'
 
@@ -24,7 +25,11 @@ function reason(): string | null {
 /** Runs a command of the agent's container on this machine, with the pipes that a cluster would give it. */
 export function runHere(argv: readonly string[]): KubeProcess {
   const [program = '', ...rest] = [...asRoot, ...argv]
-  const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'] })
+  return processOf(spawn(program, rest))
+}
+
+/** A process of this machine as a cluster would give it. */
+export function processOf(child: ChildProcessWithoutNullStreams): KubeProcess {
   child.stdin.on('error', () => undefined)
   return {
     stdin: child.stdin,
