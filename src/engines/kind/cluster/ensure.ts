@@ -9,8 +9,9 @@ import type { Proof } from './guard.js'
 import { createNodeContainers } from './nodes.js'
 import type { NodeContainer, NodeContainers } from './nodes.js'
 import type { ClusterOptions, EnsureOptions } from './options.js'
+import { endOrphans } from './orphans.js'
 import { requireFreePorts } from './ports.js'
-import { isReady, waitUntilReady } from './ready.js'
+import { waitUntilReady, whyNotReady } from './ready.js'
 import { placesOf, readRecord, withLock } from './state.js'
 import type { ClusterPlaces } from './state.js'
 
@@ -44,7 +45,7 @@ async function findRunning(
   if (decideCluster(record, nodes).action !== 'use') return null
   await exportKubeconfig(options, places, signal)
   const proof = await proveOurs({ name: options.name, places, containers }, signal)
-  if (!(await isReady(proof.access, signal))) return null
+  if ((await whyNotReady(proof.access, signal)) !== null) return null
   if (record.image !== options.image) {
     options.warn(
       `the cluster runs on the node image ${record.image}, and ${options.image} is wanted`,
@@ -60,8 +61,9 @@ async function mend(
   signal: AbortSignal,
 ): Promise<KindCluster> {
   const containers = createNodeContainers(options.docker)
-  const nodes = await containers.list(options.name, signal)
-  const decision = decideCluster(await readRecord(places), nodes)
+  const record = await readRecord(places)
+  if (record?.phase === 'making') await endOrphans(places.kubeconfig, signal)
+  const decision = decideCluster(record, await containers.list(options.name, signal))
   await carryOut(decision, options, places, containers, signal)
   await exportKubeconfig(options, places, signal)
   const proof = await proveOurs({ name: options.name, places, containers }, signal)
@@ -143,7 +145,7 @@ function say(options: EnsureOptions, text: string): void {
 
 /**
  * The cluster as it is, for what must not make or start one; null where there is none.
- * @throws DevstackError STATE_FOREIGN, ENGINE_NOT_RUNNING where its nodes stand still
+ * @throws DevstackError STATE_FOREIGN, ENGINE_NOT_RUNNING where its nodes stand still or its API server does not answer
  */
 export async function findCluster(options: ClusterOptions, signal: AbortSignal): Promise<KindCluster | null> {
   const places = placesOf(options.stateRoot, options.name)
@@ -166,7 +168,10 @@ export async function findCluster(options: ClusterOptions, signal: AbortSignal):
     case 'use': {
       await exportKubeconfig(options, places, signal)
       const proof = await proveOurs({ name: options.name, places, containers }, signal)
-      return clusterOf(options, places, proof)
+      const why = await whyNotReady(proof.access, signal)
+      if (why === null) return clusterOf(options, places, proof)
+      const hint = 'devstack up --engine kind waits for it'
+      throw new DevstackError('ENGINE_NOT_RUNNING', 'the cluster does not answer', { cause: why, hint })
     }
   }
 }

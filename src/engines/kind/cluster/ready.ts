@@ -3,11 +3,6 @@ import { DevstackError } from '../../../core/error.js'
 import type { KubeAccess } from '../kube/access.js'
 import { createTransport } from '../kube/transport.js'
 
-/** True where the API server says that it is ready. */
-export async function isReady(access: KubeAccess, signal: AbortSignal): Promise<boolean> {
-  return (await whyNotReady(access, signal)) === null
-}
-
 /**
  * Waits for an API server that comes up again; `tell` is called with the elapsed milliseconds each second.
  * @throws DevstackError TIMEOUT
@@ -37,7 +32,8 @@ export async function waitUntilReady(
 
 const DEADLINES = { dialMs: 3_000, answerMs: 5_000 }
 
-async function whyNotReady(access: KubeAccess, signal: AbortSignal): Promise<string | null> {
+/** Null where the API server says that it is ready. */
+export async function whyNotReady(access: KubeAccess, signal: AbortSignal): Promise<string | null> {
   const transport = createTransport(access, DEADLINES)
   try {
     const response = await transport.open(

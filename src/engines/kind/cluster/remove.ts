@@ -7,6 +7,7 @@ import { decideCluster } from './decide.js'
 import { proveOurs } from './guard.js'
 import { createNodeContainers } from './nodes.js'
 import type { ClusterOptions } from './options.js'
+import { endOrphans } from './orphans.js'
 import { waitUntilReady } from './ready.js'
 import { placesOf, readRecord, withLock } from './state.js'
 import type { ClusterPlaces } from './state.js'
@@ -30,6 +31,7 @@ export async function removeCluster(options: RemoveOptions, signal: AbortSignal)
   const waiting = (): void => options.say('another devstack works on the cluster')
   return await withLock(places, waiting, signal, async (signal) => {
     const record = await readRecord(places)
+    if (record?.phase === 'making') await endOrphans(places.kubeconfig, signal)
     const nodes = await createNodeContainers(options.docker).list(options.name, signal)
     const decision = decideCluster(record, nodes)
     if (decision.action === 'refuse') {
