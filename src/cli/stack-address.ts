@@ -12,7 +12,7 @@ const LOOPBACK = /^(?:127(?:\.\d+){3}|localhost|.+\.localhost|\[::1\])$/
 
 /** Where requests for a stack go. */
 export interface StackAddress {
-  /** The engine's name, or of a mere address its host and port. */
+  /** The engine's name; of a mere address its port: `:8080`. */
   readonly name: string
   /** `http://127.0.0.1:8080` */
   readonly url: string
@@ -64,7 +64,10 @@ async function givenAddress(text: string): Promise<StackAddress> {
     throw new DevstackError('ENGINE_NOT_RUNNING', `nothing listens at ${url.origin}`, {
       hint: 'devstack ls shows the stacks that run',
     })
-  return { name: url.host, url: url.origin, stack: null }
+  // Of two addresses of this machine the port is what tells them apart.
+  const name =
+    ['127.0.0.1', 'localhost'].includes(url.hostname) && url.port !== '' ? `:${url.port}` : url.host
+  return { name, url: url.origin, stack: null }
 }
 
 function runs({ services }: StackState, service: string | null): boolean {

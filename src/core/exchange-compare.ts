@@ -72,7 +72,7 @@ function shown(value: unknown): string | null {
 }
 
 function answerText(outcome: Outcome): string {
-  return 'failure' in outcome ? `no answer: ${outcome.failure}` : `answers ${String(outcome.answer.status)}`
+  return 'failure' in outcome ? `none: ${outcome.failure}` : String(outcome.answer.status)
 }
 
 function bodyText({ body }: Answer): string {

@@ -25,7 +25,8 @@ const TIME = 9
 const RATIO = 6
 const MOST_DIFFERENCES = 6
 const MOST_LINES = 8
-const LEAST_SIDE = 12
+/** What is shown at least of what stands before a change. */
+const LEAD = 12
 
 export function layoutOf(
   requests: readonly PlannedRequest[],
@@ -48,9 +49,14 @@ export function comparedLines(compared: Compared, layout: ExchangeLayout): reado
   const { request, result, held } = compared
   const name = `${request.method.padEnd(layout.methodWidth)} ${request.target}`
   if (result === null) {
-    const text = `– ${fitTarget(name, layout)} not sent`
-    const reason: ExchangeLine = { text: cut(`    ${held?.reason ?? ''}`, layout.width), tone: 'quiet' }
-    return [{ text, tone: held?.wanted === false ? 'warn' : 'quiet' }, reason]
+    const tone = held?.wanted === false ? 'warn' : 'quiet'
+    const reason = `not sent: ${held?.reason ?? ''}`
+    const whole = `– ${name}  ${reason}`
+    if (cells(whole) <= layout.width) return [{ text: whole, tone }]
+    return [
+      { text: `– ${cut(name, layout.width - 2)}`, tone },
+      { text: cut(`    ${reason}`, layout.width), tone },
+    ]
   }
   const { left, right, differences } = result
   const ratio = ratioOf(compared)
@@ -63,9 +69,11 @@ export function comparedLines(compared: Compared, layout: ExchangeLayout): reado
     pad(ratio === null ? '' : ratioText(ratio), RATIO, 'right'),
   ]
   const line: ExchangeLine = { text: parts.join(' ').trimEnd(), tone: same ? 'good' : 'bad' }
-  const shown = layout.whole ? differences : differences.slice(0, MOST_DIFFERENCES)
+  // The status stands in the line itself.
+  const below = differences.filter(({ part }) => part !== 'status')
+  const shown = layout.whole ? below : below.slice(0, MOST_DIFFERENCES)
   const labelWidth = Math.max(...shown.map((one) => cells(label(one))), 0)
-  const more = differences.length - shown.length
+  const more = below.length - shown.length
   return [
     line,
     ...shown.flatMap((one) => differenceLines(one, labelWidth, layout)),
@@ -183,12 +191,13 @@ function partner(lines: readonly DiffLine[], index: number, sign: '-' | '+', ste
   return other?.sign === sign ? other.text : null
 }
 
-/** Both texts in `room` cells, from a little before the first place where they part. */
+/** Both texts in `room` cells: the first place where they part, and as much as fits of what stands before and after it. */
 function nearChange(one: string, other: string, room: number): readonly [string, string] {
-  if (cells(one) <= room && cells(other) <= room) return [sanitise(one), sanitise(other)]
+  const longest = Math.max(cells(one), cells(other))
+  if (longest <= room) return [sanitise(one), sanitise(other)]
   let same = 0
   while (same < one.length && one[same] === other[same]) same += 1
-  const start = same < room - LEAST_SIDE ? 0 : same - LEAST_SIDE
+  const start = Math.max(0, Math.min(same - LEAD, longest - room + 1))
   const window = (text: string): string => cut((start === 0 ? '' : '…') + text.slice(start), room)
   return [window(one), window(other)]
 }

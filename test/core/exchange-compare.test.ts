@@ -170,7 +170,7 @@ describe('two answers differ', () => {
 
   it('where one of them, or neither, answers', () => {
     const none: Outcome = { failure: 'the connection is refused', ms: 1 }
-    expect(differ(none, answered({}))).toEqual(['answer: no answer: the connection is refused | answers 200'])
+    expect(differ(none, answered({}))).toEqual(['answer: none: the connection is refused | 200'])
     expect(differ(none, none)).toHaveLength(1)
   })
 

@@ -25,7 +25,10 @@ export async function readAnswerBody(answer: IncomingMessage, method: string): P
   const kept: Buffer[] = []
   let bytes = 0
   // What has no body may well tell how it would be compressed.
-  const bare = method === 'HEAD' || answer.statusCode === 204 || answer.statusCode === 304
+  const bare =
+    method === 'HEAD' ||
+    [204, 304].includes(answer.statusCode ?? 0) ||
+    answer.headers['content-length'] === '0'
   const encoding = bare ? '' : (answer.headers['content-encoding'] ?? '')
   for await (const chunk of uncompress(answer, encoding) as AsyncIterable<Buffer>) {
     bytes += chunk.length

@@ -128,17 +128,22 @@ function pass({ request, response, agent, options }: Passing): void {
     answer.pipe(response)
     answer.once('error', () => response.destroy())
     answer.once('end', () => {
-      if (answerBody !== null) end({ request, target, body, answer, answerBody })
+      if (answerBody === null) return
+      const tell = (): void => end({ request, target, body, answer, answerBody })
+      // An answer may come before the whole request was read.
+      if (request.complete) tell()
+      else request.once('close', tell)
     })
   })
   upstream.on('error', (error) => {
-    // An answer may come before the whole request is read; how that ends is told by the answer.
+    // What follows an answer is told by the answer itself.
     if (answered) return
     end('unanswered')
     refuse(response, options.target, error)
   })
   response.once('close', () => {
-    if (!response.writableFinished) upstream.destroy()
+    if (response.writableFinished) return
+    upstream.destroy()
     end('unanswered')
   })
   request.pipe(upstream)
@@ -173,7 +178,12 @@ function forwarded(request: IncomingMessage): string[] {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
   const bodiless = length === undefined && encoding === undefined
   const empty = bodiless && !/^(?:GET|HEAD|OPTIONS|TRACE|DELETE)$/.test(request.method ?? '')
-  return [...headers, ...(empty ? [['Content-Length', '0'] as const] : [])].flat()
+  // A server that is told to close may do so before it has read what it does not want, and the answer is lost.
+  return [
+    ...headers,
+    ['Connection', 'keep-alive'],
+    ...(empty ? [['Content-Length', '0'] as const] : []),
+  ].flat()
 }
 
 function returned(answer: IncomingMessage, request: IncomingMessage, { target }: ProxyOptions): string[] {

@@ -53,7 +53,10 @@ export function createRecorder(options: RecorderOptions): Recorder {
   const flush = async (all: boolean): Promise<void> => {
     const awaited = slots.findIndex((slot) => slot.entry === 'awaited')
     const count = all || awaited < 0 ? slots.length : awaited
-    for (const { entry } of slots.splice(0, count)) {
+    for (const slot of slots.splice(0, count)) {
+      const { entry } = slot
+      slot.entry = 'none'
+      if (entry === 'awaited') passedOnly.unanswered += 1
       if (typeof entry !== 'object') continue
       await options.write(entry)
       written += 1
@@ -70,10 +73,12 @@ export function createRecorder(options: RecorderOptions): Recorder {
         slots.push(slot)
         return (outcome) => {
           const ms = Math.round((options.clock.monotonic() - begin) * 10) / 10
-          if (typeof outcome === 'string') passedOnly[outcome] += slot.entry === 'none' ? 0 : 1
           const settle = async (): Promise<void> => {
-            if (typeof outcome === 'string' || slot.entry === 'none') slot.entry = 'none'
-            else
+            if (slot.entry === 'none') return
+            if (typeof outcome === 'string') {
+              passedOnly[outcome] += 1
+              slot.entry = 'none'
+            } else
               slot.entry = {
                 ...(await entryOf(outcome, redactor)),
                 at,
@@ -88,7 +93,9 @@ export function createRecorder(options: RecorderOptions): Recorder {
     },
     async finish() {
       await work
-      await flush(true)
+      // What is not answered by now is not waited for.
+      work = work.then(async () => flush(true)).catch(options.failed)
+      await work
       return { written, passedOnly, variables: redactor.variables(), strangers: redactor.strangers() }
     },
   }
@@ -127,7 +134,7 @@ function headersOf({ rawHeaders }: IncomingMessage): HeaderList {
 
 async function bodyOf(request: IncomingMessage, collected: Collected): Promise<SeenBody> {
   const bytes = collected.bytes()
-  // An answer may come before everything was read.
+  // Broken off, after its answer.
   if (bytes === null || !request.complete) return { kind: 'tooLong', bytes: collected.length() }
   if (bytes.length === 0) return { kind: 'none' }
   // A compressed body is sent again as it was.

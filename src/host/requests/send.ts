@@ -39,7 +39,7 @@ export function createSender(origin: string, timeoutMs: number, clock: Clock): S
         return { answer, ms: clock.monotonic() - begin }
       } catch (error) {
         signal.throwIfAborted()
-        const failure = limit.aborted ? `none within ${String(timeoutMs / 1000)} s` : reasonOf(error)
+        const failure = limit.aborted ? `nothing within ${String(timeoutMs / 1000)} s` : reasonOf(error)
         return { failure, ms: clock.monotonic() - begin }
       }
     },
