@@ -158,7 +158,7 @@ function describeAgent(pod: Pod, { container }: InsideTarget, name: string): Age
   const shared = spec.shareProcessNamespace === true
   return {
     name,
-    options: shared ? ['--id', id] : ['--kept', AGENT_FOLDER],
+    options: [shared ? `--id=${id}` : `--kept=${AGENT_FOLDER}`],
     binds: bindsOf(spec, container),
   }
 }

@@ -1,3 +1,4 @@
+import type { ExecRequest } from '../../../orchestrator/ports.js'
 import type { Kube } from '../kube-ports.js'
 import type { AgentImage } from './agent-container.js'
 import { createAgents } from './agents.js'
@@ -8,6 +9,8 @@ import type { Processes } from './processes.js'
 import { readAgentProgram } from './program.js'
 import type { AgentProgram } from './program.js'
 import type { InsideTarget } from './target.js'
+import { execWithTerminal } from './terminal.js'
+import type { Terminal } from './terminal.js'
 
 export interface InsideOptions {
   readonly kube: Kube
@@ -20,6 +23,13 @@ export interface InsideOptions {
 export interface Inside extends Deliverer, Processes {
   /** Has everything ready, so that the first delivery need not wait. */
   prepare(target: InsideTarget, signal: AbortSignal): Promise<void>
+  /** As {@link Engine.exec}, in one container; `terminal` is this process's own in general. */
+  exec(
+    target: InsideTarget,
+    request: Omit<ExecRequest, 'service'>,
+    terminal: Terminal,
+    signal: AbortSignal,
+  ): Promise<number>
   /** Closes all connections. The agents' containers stay as long as their pods. */
   close(): void
 }
@@ -33,6 +43,8 @@ export function createInside({ kube, image, agentFolder }: InsideOptions): Insid
     async prepare(target, signal) {
       await agents.get(target, signal)
     },
+    exec: (target, request, terminal, signal) =>
+      execWithTerminal(kube, agents, target, request, terminal, signal),
     close: () => agents.close(),
   }
 }

@@ -21,6 +21,8 @@ export interface StartRequest {
   readonly target: InsideTarget
   readonly request: InsideRequest
   readonly stdin: boolean
+  /** A command with a terminal, which goes straight into the container where nothing else is asked of it. */
+  readonly tty?: boolean
   readonly mark: string
 }
 
@@ -37,7 +39,8 @@ export interface StartedProcess {
  * @throws DevstackError EXEC_FAILED where the container does not run
  */
 export async function startProcess(start: StartRequest, signal: AbortSignal): Promise<StartedProcess> {
-  const { agents, target } = start
+  const { agents, target, request, mark } = start
+  if (start.tty !== undefined && asksNothing(request)) return await startInIt(start, request.argv, signal)
   let agent: Agent | null = null
   try {
     agent = await agents.get(target, signal)
@@ -49,32 +52,38 @@ export async function startProcess(start: StartRequest, signal: AbortSignal): Pr
     if (!(error instanceof NoAgent)) throw error
     return await startPlainly(start, error.message, signal)
   }
-  const { request, mark } = start
   const argv = [
     'perl',
     agent.program,
     'exec',
+    ...(start.tty === true ? ['--tty'] : []),
     ...agent.container.options,
     ...describe(request, mark),
     '--',
     ...request.argv,
   ]
   const process = await connect(start, agent.container.name, argv, signal)
-  return { process, agent, start: createStartMark(mark), mark }
+  // A terminal has one stream for everything: there is no place for a mark.
+  return { process, agent, start: start.tty === true ? unmarked(process) : createStartMark(mark), mark }
+}
+
+function asksNothing({ user, workdir, env }: InsideRequest): boolean {
+  return user === null && workdir === null && Object.keys(env).length === 0
 }
 
 function describe({ user, workdir, env }: InsideRequest, mark: string): readonly string[] {
   return [
-    ...['--mark', mark, '--env', `${MARK}=${mark}`],
-    ...(user === null ? [] : ['--user', user]),
-    ...(workdir === null ? [] : ['--workdir', workdir]),
-    ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+    `--mark=${mark}`,
+    `--env=${MARK}=${mark}`,
+    ...(user === null ? [] : [`--user=${user}`]),
+    ...(workdir === null ? [] : [`--workdir=${workdir}`]),
+    ...Object.entries(env).map(([name, value]) => `--env=${name}=${value}`),
   ]
 }
 
 /** An abort while it connects; afterwards closing it is its owner's, who does so gently. */
 async function connect(
-  { kube, target, stdin }: StartRequest,
+  { kube, target, stdin, tty = false }: StartRequest,
   container: string,
   argv: readonly string[],
   signal: AbortSignal,
@@ -84,7 +93,7 @@ async function connect(
   signal.throwIfAborted()
   signal.addEventListener('abort', abort, { once: true })
   try {
-    return await kube.exec({ pod: target.pod, container, argv, stdin, tty: false }, dial.signal)
+    return await kube.exec({ pod: target.pod, container, argv, stdin, tty }, dial.signal)
   } finally {
     signal.removeEventListener('abort', abort)
   }
@@ -96,7 +105,7 @@ async function startPlainly(
   tried: string,
   signal: AbortSignal,
 ): Promise<StartedProcess> {
-  const { target, request, mark } = start
+  const { target, request } = start
   const { user, workdir, env, argv } = request
   if (user !== null) {
     throw new DevstackError('EXEC_FAILED', `${argv[0] ?? ''} cannot be run in ${target.service} as ${user}`, {
@@ -106,23 +115,27 @@ async function startPlainly(
   }
   const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`)
   const command = [...(variables.length === 0 ? [] : ['env', ...variables]), ...argv]
-  const process = await connect(
-    start,
-    target.container,
-    workdir === null ? command : ['sh', '-c', 'cd -- "$1" && shift && exec "$@"', 'sh', workdir, ...command],
-    signal,
-  )
-  const known = process.started.then(
+  const argvIn = ['sh', '-c', 'cd -- "$1" && shift && exec "$@"', 'sh', workdir ?? '/', ...command]
+  return await startInIt(start, workdir === null ? command : argvIn, signal)
+}
+
+/** In the container itself. */
+async function startInIt(
+  start: StartRequest,
+  argv: readonly string[],
+  signal: AbortSignal,
+): Promise<StartedProcess> {
+  const process = await connect(start, start.target.container, argv, signal)
+  return { process, agent: null, mark: start.mark, start: unmarked(process) }
+}
+
+function unmarked(process: KubeProcess): StartMark {
+  const started = process.started.then(
     () => null,
     (error: { readonly why?: string | null }) => error.why ?? 'it could not be started',
   )
   const nothing = Buffer.alloc(0)
-  return {
-    process,
-    agent: null,
-    mark,
-    start: { started: known, take: (chunk) => chunk, end: () => nothing },
-  }
+  return { started, take: (chunk) => chunk, end: () => nothing }
 }
 
 /** How long a process has between being asked to end and being killed, and then to be gone. */

@@ -30,8 +30,6 @@ import type { Delivery, FileChange } from '../../../../src/orchestrator/ports.js
 import { AGENT, cannotRunAgent, runHere } from './local-agent.js'
 import { ModelFiles } from './model-files.js'
 
-if (cannotRunAgent !== null) console.warn(cannotRunAgent)
-
 const TIME = Date.UTC(2024, 0, 2, 3, 4, 5, 678)
 const root = process.getuid?.() === 0
 
@@ -66,8 +64,8 @@ describe.skipIf(cannotRunAgent !== null)('the agent', () => {
   }
   const begin = async (): Promise<AgentStream> => {
     const program = { ...(await readAgentProgram(AGENT)), path: join(place, 'agent.pl') }
-    const owner = root ? ['--uid', '1234', '--gid', '2345'] : ['--uid', '0', '--gid', '0']
-    const options = ['--root', join(place, 'root'), ...owner]
+    const owner = root ? ['--uid=1234', '--gid=2345'] : ['--uid=0', '--gid=0']
+    const options = [`--root=${join(place, 'root')}`, ...owner]
     return await openAgentStream(runHere(serveCommand(program, options)), program.source, signal())
   }
 
@@ -148,11 +146,11 @@ describe.skipIf(cannotRunAgent !== null)('the agent', () => {
       ['dead', 'nothing'],
     ] as const)
       symlinkSync(to, inside(`app/${name}`))
-    const { written, failed } = await deliver([
-      ...['/app/out/x', '/app/in/x', '/app/bind/x', '/app/dead/x', '/bound/x', '/outside/x'].map((target) =>
+    const { written, failed } = await deliver(
+      ['/app/out/x', '/app/in/x', '/app/bind/x', '/app/dead/x', '/bound/x', '/outside/x'].map((target) =>
         write(target, 'x'),
       ),
-    ])
+    )
     expect(Object.keys(written)).toEqual(['/app/in/x', '/outside/x'])
     expect(Object.fromEntries(failed.map(({ target, cause }) => [target, cause]))).toEqual({
       '/app/out/x': '/app/out is a link to /outside in the container, outside of /app',

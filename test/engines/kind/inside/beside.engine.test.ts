@@ -51,9 +51,16 @@ class DockerNode implements FakeNode {
     const { add } = securityContext['capabilities'] as { readonly add: readonly string[] }
     const [entrypoint = '', ...rest] = command
     const id = await docker(
-      ...['run', '--detach', '--rm', '--pid', `container:${target}`, '--user', '0:0', '--network', 'none'],
-      ...add.flatMap((capability) => ['--cap-add', capability]),
-      ...['--entrypoint', entrypoint, this.image, ...rest],
+      'run',
+      '--detach',
+      '--rm',
+      '--user=0:0',
+      '--network=none',
+      `--pid=container:${target}`,
+      ...add.map((capability) => `--cap-add=${capability}`),
+      `--entrypoint=${entrypoint}`,
+      this.image,
+      ...rest,
     )
     this.#names.set(name, id)
   }

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { DevstackError } from '../../../../src/core/error.js'
 import { createInside } from '../../../../src/engines/kind/inside/inside.js'
@@ -12,8 +13,6 @@ import type { FileChange, InsideRequest } from '../../../../src/orchestrator/por
 import { FakeKube, RUNNING } from './fake-kube.js'
 import { AGENT, cannotRunAgent, runHere } from './local-agent.js'
 import { deafOnceItRuns, LocalNode, silentProcess } from './local-node.js'
-
-if (cannotRunAgent !== null) console.warn(cannotRunAgent)
 
 const API: InsideTarget = { pod: 'api-1', uid: 'uid-1', container: 'api', restartCount: 0, service: 'api' }
 const IMAGE = { reference: 'devstack/base:local', pullPolicy: 'Never' } as const
@@ -130,7 +129,7 @@ describe.skipIf(cannotRunAgent !== null)('an agent beside a container', () => {
     kube = new FakeKube(node, ['api'], { shareProcessNamespace: true })
     inside = open()
     await inside.prepare(API, signal())
-    expect(kube.execs[0]?.argv.slice(-2)).toEqual(['--id', '0'.repeat(64)])
+    expect(kube.execs[0]?.argv.at(-1)).toBe(`--id=${'0'.repeat(64)}`)
   })
 
   test('keeps out of folders of the node’s machine', async () => {
@@ -395,5 +394,82 @@ describe.skipIf(cannotRunAgent !== null)('processes', () => {
       message: 'api is not running',
       hint: 'devstack up api',
     })
+  })
+})
+
+describe.skipIf(cannotRunAgent !== null)('a command with a terminal', () => {
+  const asked = { tty: false, interactive: true, user: null, workdir: null, env: {} } as const
+  const terminal = (input: string) => {
+    const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
+    stdin.end(input)
+    return { stdin, stdout, stderr }
+  }
+
+  test('runs in the container itself, with its input, outputs and exit code', async () => {
+    node.inContainer = (argv) => runHere(argv)
+    const pipes = terminal('word\n')
+    const argv = ['sh', '-c', 'read line; echo "got $line"; echo bad >&2; exit 4']
+    expect(await inside.exec(API, { ...asked, argv }, pipes, signal())).toBe(4)
+    expect([String(pipes.stdout.read()), String(pipes.stderr.read())]).toEqual(['got word\n', 'bad\n'])
+    expect(kube.added).toEqual([])
+  })
+
+  test('goes by the agent where a user, a folder or variables are asked for', async () => {
+    const pipes = terminal('')
+    const argv = ['sh', '-c', 'echo "$PWD $A"; echo bad >&2']
+    expect(
+      await inside.exec(API, { ...asked, argv, workdir: '/usr', env: { A: '1' } }, pipes, signal()),
+    ).toBe(0)
+    expect([String(pipes.stdout.read()), String(pipes.stderr.read())]).toEqual(['/usr 1\n', 'bad\n'])
+  })
+
+  test.each([{}, { workdir: '/usr' }])('a program that is not there is refused by name: %j', async (more) => {
+    await expect(
+      inside.exec(API, { ...asked, ...more, argv: ['there-is-none'] }, terminal(''), signal()),
+    ).rejects.toMatchObject({ code: 'EXEC_FAILED' })
+  })
+
+  test('has the size of the terminal, its keys as they are, and leaves it as it was', async () => {
+    const sizes: (readonly [number, number])[] = []
+    const modes: boolean[] = []
+    node.inContainer = (argv) => ({ ...runHere(argv), resize: (...size) => sizes.push(size) })
+    const pipes = { ...terminal(''), stdin: new PassThrough() }
+    const stdin = Object.assign(pipes.stdin, {
+      isTTY: true as const,
+      setRawMode: (on: boolean) => void modes.push(on),
+    })
+    const stdout = Object.assign(pipes.stdout, { columns: 80, rows: 24 })
+    const running = inside.exec(
+      API,
+      { ...asked, tty: true, argv: ['cat'] },
+      { ...pipes, stdin: stdin as never, stdout },
+      signal(),
+    )
+    await vi.waitFor(() => expect(modes).toEqual([true]))
+    stdout.columns = 120
+    stdout.emit('resize')
+    stdin.end()
+    expect(await running).toBe(0)
+    expect([sizes, modes]).toEqual([
+      [
+        [80, 24],
+        [120, 24],
+      ],
+      [true, false],
+    ])
+    expect(stdout.listenerCount('resize')).toBe(0)
+  })
+
+  test('an abort is answered with its reason', async () => {
+    node.inContainer = (argv) => runHere(argv)
+    const stop = new AbortController()
+    const running = inside.exec(
+      API,
+      { ...asked, interactive: false, argv: ['sleep', '1'] },
+      terminal(''),
+      stop.signal,
+    )
+    setTimeout(() => stop.abort(new Error('not wanted any more')), 50)
+    await expect(running).rejects.toThrow('not wanted any more')
   })
 })

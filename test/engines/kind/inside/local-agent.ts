@@ -14,11 +14,13 @@ export const cannotRunAgent: string | null = reason()
 
 function reason(): string | null {
   try {
-    const [program = 'perl', ...rest] = [...asRoot, 'perl', '-e', 'chroot "/" or die $!']
+    const [program, ...rest] = [...asRoot, 'perl', '-e', 'chroot "/" or die $!'] as [string, ...string[]]
     execFileSync(program, rest, { stdio: 'pipe' })
     return null
   } catch (error) {
-    return `the agent cannot be run here: ${(error as Error).message}`
+    const why = `the agent cannot be run here: ${(error as Error).message}`
+    process.stderr.write(`skipped: ${why}\n`)
+    return why
   }
 }
 
@@ -31,6 +33,8 @@ export function runHere(argv: readonly string[]): KubeProcess {
 /** A process of this machine as a cluster would give it. */
 export function processOf(child: ChildProcessWithoutNullStreams): KubeProcess {
   child.stdin.on('error', () => undefined)
+  const ended = Promise.withResolvers<{ readonly exitCode: number | null; readonly cause: string | null }>()
+  child.once('close', (exitCode) => ended.resolve({ exitCode, cause: null }))
   return {
     stdin: child.stdin,
     stdout: child.stdout,
@@ -39,11 +43,11 @@ export function processOf(child: ChildProcessWithoutNullStreams): KubeProcess {
       child.once('spawn', resolve)
       child.once('error', reject)
     }),
-    ended: new Promise((resolve) => {
-      child.once('close', (exitCode) => resolve({ exitCode, cause: null }))
-    }),
+    ended: ended.promise,
     resize: () => undefined,
+    // As a cluster does it: the process is left to itself.
     close: () => {
+      ended.resolve({ exitCode: null, cause: 'the connection was closed' })
       child.stdin.destroy()
       child.stdout.destroy()
       child.stderr.destroy()

@@ -36,9 +36,9 @@ export class LocalNode implements FakeNode {
     if (!container.startsWith('devstack-agent-')) return Promise.resolve(this.inContainer(argv))
     this.beforeExec()
     const mine = argv.flatMap((word): readonly string[] => {
-      if (word === 'serve') return [word, '--root', this.root, '--uid', '0', '--gid', '0']
-      if (word === 'exec') return [word, '--root', '/']
-      return [word.replace(/^\/run\/devstack/, this.#folder)]
+      if (word === 'serve') return [word, `--root=${this.root}`, '--uid=0', '--gid=0']
+      if (word === 'exec') return [word, '--root=/']
+      return [word.replace(/^(--kept=)?\/run\/devstack/, `$1${this.#folder}`)]
     })
     const process = this.replace(mine) ?? runHere(mine)
     this.processes.push(process)

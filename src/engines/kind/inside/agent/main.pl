@@ -1,13 +1,12 @@
 # ---- arguments
 
 my $mode = shift @ARGV // '';
-while (@ARGV && $ARGV[0] =~ /^--(.*)/s) {
-    my $name = $1;
+while (@ARGV && $ARGV[0] =~ /^--(\w*)(?:=(.*))?\z/s) {
+    my ($name, $value) = ($1, $2);
     shift @ARGV;
     last if $name eq '';
-    if    ($name eq 'tty') { $option{tty} = 1 }
-    elsif ($name eq 'env') { push @extra, shift @ARGV }
-    else                   { $option{$name} = shift @ARGV }
+    if ($name eq 'env') { push @extra, $value }
+    else                { $option{$name} = $value // 1 }
 }
 if    ($mode eq 'serve') { serve() }
 elsif ($mode eq 'exec')  { run() }

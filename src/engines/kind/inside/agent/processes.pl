@@ -52,6 +52,7 @@ sub become {
     for my $folder (@folders) { chdir $folder or die "cannot change to its folder $folder: $!\n" }
     take_identity($fact, identity($fact, \%environment));
     $environment{PATH} //= $PATH;
+    $environment{TERM} //= $ENV{TERM} // 'xterm' if $option{tty};
     %environment = (%environment, variables(join "\0", @extra));
     %ENV = %environment;
     umask 0022;
