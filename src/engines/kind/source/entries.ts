@@ -34,16 +34,25 @@ export function nameOfEntry({ names }: Pick<Entry, 'names'>): string {
   return names.at(-1) ?? ''
 }
 
-/** Where a path of an object is written: by the last layer that has it whole, else as deep as any has it. */
+/**
+ * Where a path of an object is written: a plain value by the last layer that has it, a map by the first, which most often
+ * is its resource. Where no layer has it whole, as deep as one has it.
+ */
 export function locateIn({ layers, at }: Entry, path: Path, object: unknown): SourcePosition {
+  const order = isPlain(valueAt(object, path)) ? layers.toReversed() : layers
   let best: FoundPlace = { at, depth: 0 }
-  for (const layer of layers.toReversed()) {
+  for (const layer of path.length === 0 ? [] : order) {
     const found = layer.find(path, object)
-    if (found?.depth === path.length) return found.at
-    // Of equally deep ones the earliest: a field that nobody wrote belongs to the resource.
-    if (found !== null && found.depth >= best.depth) best = found
+    if (found === null) continue
+    if (found.depth === path.length) return found.at
+    if (found.depth > best.depth) best = found
   }
   return best.at
+}
+
+/** Also a list of plain values, which is set as a whole. */
+function isPlain(value: unknown): boolean {
+  return Array.isArray(value) ? !value.some(isFields) : value !== undefined && !isFields(value)
 }
 
 /** A document, or a part of one, that holds an object as it is. */

@@ -54,22 +54,23 @@ function notInstalled(kubectl: string): DevstackError {
   })
 }
 
-/** kubectl's own words, without its log's frame and without the places of its own source. */
+/** kubectl's own words, without its log's frame and without what it tried on the way to the cause. */
 export function readable(stderr: string): string {
-  const lines = sanitise(stderr)
-    .split('\n')
-    .filter((line) => line.trim() !== '' && !/^(?:# )?Warning:/.test(line))
-  return lines.map(plain).join('\n')
-}
-
-/** `E1124 14:40:40.322257 7384 run.go:72] "command failed" err="no such ..."`, `error: no such ...`. */
-function plain(line: string): string {
-  const quoted = /^[EFIW]\d{4} [\d:.]+\s+\d+ \S+\] .*?\berr=("(?:[^"\\]|\\.)*")/.exec(line)?.[1]
-  const text = quoted === undefined ? line.replace(/^error: /, '') : unquoted(quoted)
-  // What it tried on the way to the cause: the innermost one says it.
-  return text
+  const text = sanitise(stderr)
+    .replaceAll(/^(?:# )?Warning:.*\n?/gm, '')
+    .trim()
+  const cause = (framed(text) ?? text.replace(/^error: /, ''))
     .replace(/^(?:accumulating (?:resources|components|crds): )+/, '')
     .replace(/^accumulation err='/, '')
+    .replace(/^trouble configuring builtin \w+ with config: `[^`]*`: /, '')
+  return cause.replaceAll(/[ \t]*\n\s*/g, '\n').trim()
+}
+
+/** `E1124 14:40:40.322257 7384 run.go:72] "command failed" err="no such ..."`; of several lines it is `err=<...>`. */
+function framed(text: string): string | null {
+  const [, quoted, lines] =
+    /^[EFIW]\d{4} [\d:.]+\s+\d+ \S+\] .*?\berr=(?:("(?:[^"\\]|\\.)*")|<\n([\s\S]*?)\n ?>)/.exec(text) ?? []
+  return quoted === undefined ? (lines?.trim() ?? null) : unquoted(quoted)
 }
 
 function unquoted(text: string): string {

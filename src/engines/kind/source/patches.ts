@@ -66,8 +66,8 @@ function readInPlace(
 ): readonly SourceDocument[] {
   const at = kustomization.locate(path)
   const { documents, problems } = readDocuments(text, kustomization.file)
-  // The block begins in the line after its key.
-  const move = (line: number): number => at.line + line
+  // A block begins in the line after its key, as a rule two columns further in.
+  const move = (line: number): number => (text.includes('\n') ? at.line + line : at.line)
   for (const problem of problems) {
     const line = problem.at === null ? at.line : move(problem.at.line)
     files.fail(problem.message, { ...at, line }, problem.hint)
