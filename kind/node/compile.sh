@@ -1,0 +1,24 @@
+#!/bin/sh
+# Compiles one module of this folder: compile.sh MODULE OUTPUT [FLAG...]. What it prints is read for the progress.
+set -eu
+
+module=$1
+output=$2
+shift 2
+cd "/recipe/$module"
+export CGO_ENABLED=0 GOFLAGS=-mod=readonly GOTOOLCHAIN=local GOMODCACHE=/go/modules GOCACHE=/go/compiled
+# A compiler that collects its garbage half as often is a tenth quicker and takes little more room.
+export GOGC=200
+# Where the host has certificates of its own, they are the ones to fetch with.
+if [ -s /run/host-ca.pem ]; then export SSL_CERT_FILE=/run/host-ca.pem; fi
+# Proxies and checksum databases, as the host's Go has them: NAME=value lines.
+if [ -s /run/go-settings ]; then
+  while IFS= read -r line; do export "${line?}"; done </run/go-settings
+fi
+
+echo "devstack: fetching $module"
+go mod download -x 2>&1 | sed -n 's/^# get .*\/\([^/]*\/@v\/[^:]*zip\): .*/devstack: fetched \1/p'
+packages=$(go list -deps -f '{{if not .Standard}}{{.ImportPath}}{{else}}{{.ImportPath}}{{end}}' ./... | wc -l)
+echo "devstack: compiling $module $packages"
+go build -v -trimpath -buildvcs=false -gcflags=all=-dwarf=false "$@" -o "$output" ./...
+echo "devstack: compiled $module"
