@@ -58,7 +58,8 @@ async function save(
   signal: AbortSignal,
 ): Promise<AsyncIterable<Buffer>> {
   const client = await docker.client()
-  const query = ids.map((id) => `names=${encodeURIComponent(id)}`).join('&')
+  // The library cuts off the last character of a path with a query of its own.
+  const query = ids.map((id) => `names=${encodeURIComponent(id)}&`).join('')
   return new Promise((resolve, reject) => {
     const request = {
       path: `/images/get?${query}`,
