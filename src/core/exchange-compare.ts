@@ -1,7 +1,7 @@
 import { headerOf, type Answer, type Difference, type Outcome } from './exchange.js'
 import { diffJson, readJson, showJson } from './exchange-json.js'
 import { diffLines } from './exchange-lines.js'
-import { comparableHeaders, hidesHeader, maskText, type Masks } from './exchange-mask.js'
+import { comparableHeaders, differsOnlyInKept, hidesHeader, maskText, type Masks } from './exchange-mask.js'
 
 /** Everything in which two outcomes of one request differ and that no mask hides. */
 export function compareOutcomes(left: Outcome, right: Outcome, masks: Masks): readonly Difference[] {
@@ -36,9 +36,12 @@ function compareAnswers(left: Answer, right: Answer, masks: Masks): readonly Dif
 function compareHeaders(left: Answer, right: Answer, masks: Masks): readonly Difference[] {
   const [one, other] = [comparableHeaders(masks, left.headers), comparableHeaders(masks, right.headers)]
   const names = [...new Set([...one.keys(), ...other.keys()])].sort()
-  return names
-    .filter((name) => one.get(name) !== other.get(name) && !hidesHeader(masks, name))
-    .map((name) => difference('header', name, one.get(name) ?? null, other.get(name) ?? null))
+  return names.flatMap((name) => {
+    const [before, after] = [one.get(name) ?? null, other.get(name) ?? null]
+    if (before === after || hidesHeader(masks, name)) return []
+    const own = before !== null && after !== null && differsOnlyInKept(masks, before, after)
+    return own ? [] : [difference('header', name, before, after)]
+  })
 }
 
 function compareBodies(left: Answer, right: Answer, masks: Masks): readonly Difference[] {
@@ -49,7 +52,8 @@ function compareBodies(left: Answer, right: Answer, masks: Masks): readonly Diff
       return diffJson(before, after, masks).map((found) =>
         difference('body', found.path, shown(found.left), shown(found.right)),
       )
-    return compareTexts(maskText(masks, one.text), maskText(masks, other.text))
+    const [from, to] = [maskText(masks, one.text), maskText(masks, other.text)]
+    return differsOnlyInKept(masks, from, to) ? [] : compareTexts(from, to)
   }
   if (one.kind === 'binary' && other.kind === 'binary' && one.sha256 === other.sha256) return []
   if (one.kind === 'stream' && other.kind === 'stream') return []

@@ -58,6 +58,14 @@ const NAMED_KEY = /^(?:request|trace|span|correlation)_?id$|csrf|xsrf|^nonce$/i
 export interface Masks {
   readonly rules: readonly Mask[]
   readonly defaults: boolean
+  /** Values that each stack has made for itself, such as the id of what was added, and that requests carry as `${name}`. */
+  readonly kept?: readonly KeptPair[]
+}
+
+/** What one name stands for on each side. */
+export interface KeptPair {
+  readonly left: string
+  readonly right: string
 }
 
 /** True where a header's value is not compared. */
@@ -78,8 +86,10 @@ export function hidesValue(
   if (masks.rules.some((rule) => rule.kind === 'json' && matchesPath(rule.path, place))) return true
   if (typeof left === 'string' && typeof right === 'string') {
     const named = masks.defaults && NAMED_KEY.test(String(place.at(-1)))
-    return named || maskText(masks, left) === maskText(masks, right)
+    if (named || maskText(masks, left) === maskText(masks, right)) return true
   }
+  if (isSimple(left) && typeof left === typeof right && differsOnlyInKept(masks, String(left), String(right)))
+    return true
   if (!masks.defaults || typeof left !== 'number' || typeof right !== 'number') return false
   const key = place.findLast((one) => typeof one === 'string') ?? ''
   return SPENT_KEY.test(key) || (TIME_KEY.test(key) && isEpoch(left) && isEpoch(right))
@@ -91,6 +101,24 @@ export function maskText({ rules, defaults }: Masks, text: string): string {
   for (const rule of rules) if (rule.kind === 'text') masked = masked.replace(rule.pattern, '{masked}')
   if (defaults) for (const [pattern, name] of VOLATILE_TEXTS) masked = masked.replace(pattern, name)
   return masked
+}
+
+/** True where the texts differ only in that each has its own stack's kept value at the same place. */
+export function differsOnlyInKept({ kept = [] }: Masks, left: string, right: string): boolean {
+  let [at, other] = [0, 0]
+  while (at < left.length || other < right.length) {
+    const pair = kept.find((one) => isWordAt(left, one.left, at) && isWordAt(right, one.right, other))
+    if (pair === undefined && left[at] !== right[other]) return false
+    at += pair?.left.length ?? 1
+    other += pair?.right.length ?? 1
+  }
+  return true
+}
+
+/** True where `text` has `word` at `at`, not as a piece of a longer one. */
+function isWordAt(text: string, word: string, at: number): boolean {
+  if (word === '' || !text.startsWith(word, at)) return false
+  return !/[\w-]/.test(text[at - 1] ?? '') && !/[\w-]/.test(text[at + word.length] ?? '')
 }
 
 /** Headers as they are compared, by name: their values in one text each, in the order of their names. */
@@ -117,6 +145,10 @@ function maskCookie(cookie: string): string {
   const kept = attributes.filter((attribute) => !/^expires=/i.test(attribute)).toSorted()
   const name = pair.split('=', 1)[0] ?? ''
   return [`${name}={value}`, ...kept].join('; ')
+}
+
+function isSimple(value: unknown): value is string | number {
+  return typeof value === 'string' || typeof value === 'number'
 }
 
 /** Seconds or milliseconds of 2001 to 2049. */

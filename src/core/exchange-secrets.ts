@@ -14,17 +14,21 @@ const CSRF_INPUT = /\b((?:[\w-]*)(?:csrf|xsrf)[\w-]*)["'][^<>]{0,80}?\b(?:value|
 /** Shorter values of an answer are met by chance. */
 const SHORTEST_KEPT = 8
 
+/** What a redactor looks at of an answer. */
+export interface LearnedFrom {
+  readonly setCookies: readonly string[]
+  /** Null where it is none, or too long. */
+  readonly text: string | null
+  readonly json: boolean
+}
+
 /** What one redactor makes of texts, and what it has kept out so far. */
 export interface Redactor {
   /** The text to write for a value under `name`; other texts are made literal. */
   readonly value: (name: string, value: string) => string
   readonly headerValue: (name: string, value: string) => string
   /** The names of an answer's values that later requests may carry, and where they stand in it. */
-  readonly learn: (answer: {
-    readonly setCookies: readonly string[]
-    readonly text: string | null
-    readonly json: boolean
-  }) => Readonly<Record<string, string>>
+  readonly learn: (answer: LearnedFrom) => Readonly<Record<string, string>>
   /** The `Cookie` header to write, if any: without `includeSecrets` none, since each stack sets its own. */
   readonly cookies: (header: string) => string | null
   /** Variables that stand in the recording. */
@@ -53,12 +57,6 @@ export function createRedactor(includeSecrets: boolean): Redactor {
     const secret = !includeSecrets && value !== '' && (isSecretName(name) || TOKEN_VALUE.test(value))
     return secret ? place(name, value) : literal(value)
   }
-  const keep = (name: string, value: string, source: string, found: Record<string, string>): void => {
-    if (value.length < SHORTEST_KEPT || learned.has(value)) return
-    const free = unused(name.replaceAll(/\W/g, '_').replace(/^(?=\d)/, '_'), new Set(learned.values()))
-    learned.set(value, free)
-    found[free] = source
-  }
 
   return {
     value: redact,
@@ -66,20 +64,15 @@ export function createRedactor(includeSecrets: boolean): Redactor {
       const [, scheme = '', rest = value] = /^((?:Basic|Bearer|Token|Digest) +)(.+)$/i.exec(value) ?? []
       return scheme + redact(name, rest)
     },
-    learn({ setCookies, text, json }) {
+    learn(answer) {
+      for (const cookie of answer.setCookies) setNames.add(cookieName(cookie))
       const found: Record<string, string> = {}
-      for (const cookie of setCookies) {
-        const name = cookieName(cookie)
-        setNames.add(name)
-        if (/csrf|xsrf/i.test(name)) keep(name, cookiePairs(cookie)[0]?.[1] ?? '', `cookie ${name}`, found)
+      for (const { name, value, source } of ownValues(answer)) {
+        if (value.length < SHORTEST_KEPT || learned.has(value)) continue
+        const free = unused(name.replaceAll(/\W/g, '_').replace(/^(?=\d)/, '_'), new Set(learned.values()))
+        learned.set(value, free)
+        found[free] = source
       }
-      if (text === null) return found
-      if (json) {
-        for (const [path, name, value] of secretTexts(readJson(text), [])) keep(name, value, path, found)
-        return found
-      }
-      for (const [, name = '', value = ''] of text.matchAll(CSRF_INPUT))
-        keep(name, value, `/${name}["'][^<>]*?\\b(?:value|content)=["']([^"']+)["']/`, found)
       return found
     },
     cookies(header) {
@@ -143,6 +136,26 @@ export function decode(text: string): string {
   } catch {
     return text
   }
+}
+
+/** Values of an answer that a stack makes for itself and that a page may send back, and where they stand, for `keep`. */
+function* ownValues({
+  setCookies,
+  text,
+  json,
+}: LearnedFrom): Generator<{ readonly name: string; readonly value: string; readonly source: string }> {
+  for (const cookie of setCookies) {
+    const name = cookieName(cookie)
+    const value = cookiePairs(cookie)[0]?.[1] ?? ''
+    if (/csrf|xsrf/i.test(name)) yield { name, value, source: `cookie ${name}` }
+  }
+  if (text === null) return
+  if (json) {
+    for (const [source, name, value] of secretTexts(readJson(text), [])) yield { name, value, source }
+    return
+  }
+  for (const [, name = '', value = ''] of text.matchAll(CSRF_INPUT))
+    yield { name, value, source: `/${name}["'][^<>]*?\\b(?:value|content)=["']([^"']+)["']/` }
 }
 
 function* secretTexts(

@@ -66,7 +66,7 @@ export function fillJson(value: unknown, lookup: Lookup, missing: Set<string>): 
 }
 
 /** The JSON value with every text in it replaced. */
-export function mapTexts(value: unknown, change: (text: string) => unknown): unknown {
+function mapTexts(value: unknown, change: (text: string) => unknown): unknown {
   if (typeof value === 'string') return change(value)
   if (Array.isArray(value)) return value.map((item: unknown) => mapTexts(item, change))
   if (typeof value !== 'object' || value === null) return value

@@ -82,7 +82,7 @@ export function comparedLines(compared: Compared, layout: ExchangeLayout): reado
 }
 
 /** `2 of 12 differ`, and how much longer the right side took. */
-export function summaryLine(summary: CompareSummary, { right }: ExchangeLayout): ExchangeLine {
+export function summaryLine(summary: CompareSummary, { right, width }: ExchangeLayout): ExchangeLine {
   const { requests, same, different, notSent, incomplete, ratio } = summary
   const sent = same + different
   const what =
@@ -91,10 +91,13 @@ export function summaryLine(summary: CompareSummary, { right }: ExchangeLayout):
         ? 'the answers are the same'
         : `all ${String(sent)} answers are the same`
       : `${String(different)} of ${String(sent)} ${different === 1 ? 'differs' : 'differ'}`
-  const left = notSent === 0 ? '' : `, ${String(notSent)} of ${String(requests)} not sent`
+  const held = incomplete > 0 ? 'could not be sent' : 'not sent'
+  const left = notSent === 0 ? '' : `, ${String(notSent)} of ${String(requests)} ${held}`
   const time = ratio === null ? '' : `; ${right} takes ${ratioText(ratio)} (median)`
   if (sent === 0) return { text: `nothing was compared: no request was sent`, tone: 'bad' }
-  return { text: `${what}${left}${time}`, tone: different > 0 ? 'bad' : incomplete > 0 ? 'warn' : 'good' }
+  const whole = `${what}${left}${time}`
+  const text = cells(whole) > width ? `${what}${left}` : whole
+  return { text, tone: different > 0 ? 'bad' : incomplete > 0 ? 'warn' : 'good' }
 }
 
 function targetEnd({ width }: ExchangeLayout): number {

@@ -131,7 +131,7 @@ describe('a comparison as people read it', () => {
       – POST   /upload  not sent: its body of 3.2 MB was not kept
       – GET    /api/orders/\${id}
           not sent: no answer before this had \${id} on both sides
-      6 of 7 differ, 2 of 9 not sent; kind takes x1.1 (median)
+      6 of 7 differ, 2 of 9 could not be sent; kind takes x1.1 (median)
       "
     `)
   })

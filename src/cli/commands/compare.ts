@@ -119,9 +119,13 @@ async function compareAloud(
   const layout = layoutFor(requests, [left.name, right.name], io.stdout.columns, globals.verbose)
   const say = (line: ExchangeLine): void => print(io, painted(line, paint))
   const count = requests.requests.length
+  const recorded = [left, right].some(
+    ({ stack }) => stack !== null && lastRecording(stack.stateFolder) === path,
+  )
+  const name = recorded ? 'the last recording' : nearPath(path, io.cwd)
   const times = replayed.repeat === 1 ? '' : `, safe ones ${String(replayed.repeat)} times`
   print(io, `${layout.left} ${left.url}, ${layout.right} ${right.url}`)
-  print(io, `${String(count)} ${count === 1 ? 'request' : 'requests'} of ${nearPath(path, io.cwd)}${times}`)
+  print(io, `${String(count)} ${count === 1 ? 'request' : 'requests'} of ${name}${times}`)
   print(io, '')
   say(headLine(layout))
   const compared = await compareInto([], requests, replayed, (one) => {

@@ -63,7 +63,7 @@ export async function recordUntil(
     } finally {
       await proxy.close()
     }
-    sayEnd(io, await recorder.finish(), path, options)
+    sayEnd(io, await Promise.race([recorder.finish(), broken.promise]), path, options)
     return 0
   } finally {
     await recording.close()

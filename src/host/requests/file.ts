@@ -75,7 +75,17 @@ export async function createRecording(file: string, replace: boolean): Promise<R
   })
   await handle.chmod(0o600)
   const line = async (value: object): Promise<void> => {
-    await handle.writeFile(`${JSON.stringify(value)}\n`)
+    await handle.writeFile(`${JSON.stringify(value)}\n`).catch((error: unknown) => {
+      const full = error instanceof Error && 'code' in error && error.code === 'ENOSPC'
+      throw new DevstackError(
+        full ? 'DISK_FULL' : 'OPERATION_FAILED',
+        `${file} cannot be written any further`,
+        {
+          cause: error instanceof Error ? error.message : null,
+          hint: full ? 'make room, and record again; what is written so far can be sent' : null,
+        },
+      )
+    })
   }
   await line({ schema: 'devstack.requests/1' })
   return { write: line, close: async () => handle.close() }

@@ -36,68 +36,88 @@ export interface RecorderOptions {
   readonly failed: (error: unknown) => void
 }
 
-/** A request that came, in the order of coming; until its answer is there, nothing after it is written. */
+/** A request that came: what is written of it, once that is known. */
 interface Slot {
   entry: RecordedEntry | 'awaited' | 'none'
 }
 
 export function createRecorder(options: RecorderOptions): Recorder {
+  const { clock, only, failed } = options
   const redactor = createRedactor(options.includeSecrets)
-  const slots: Slot[] = []
+  const queue = createQueue(options.write)
   const passedOnly: Record<NotPassed, number> = { stream: 0, unanswered: 0, webSocket: 0 }
-  let written = 0
   // One after another: what an answer taught is known before a later request is looked at.
   let work = Promise.resolve()
 
-  /** Writes what is settled, in order; `all`: also what stands behind a request that has no answer yet. */
-  const flush = async (all: boolean): Promise<void> => {
-    const awaited = slots.findIndex((slot) => slot.entry === 'awaited')
-    const count = all || awaited < 0 ? slots.length : awaited
-    for (const slot of slots.splice(0, count)) {
-      const { entry } = slot
-      slot.entry = 'none'
-      if (entry === 'awaited') passedOnly.unanswered += 1
-      if (typeof entry !== 'object') continue
-      await options.write(entry)
-      written += 1
-    }
+  const settle = async (slot: Slot, outcome: Passed | NotPassed, times: Times): Promise<void> => {
+    if (slot.entry === 'none') return
+    if (typeof outcome === 'string') passedOnly[outcome] += 1
+    const status = typeof outcome === 'string' ? 0 : (outcome.answer.statusCode ?? 0)
+    slot.entry =
+      typeof outcome === 'string' ? 'none' : { ...(await entryOf(outcome, redactor)), ...times, status }
+    await queue.flush(false)
   }
 
   return {
     observer: {
       began(request, target) {
-        const begin = options.clock.monotonic()
-        const at = new Date(options.clock.now()).toISOString()
-        const wanted = options.only.length === 0 || options.only.some((prefix) => target.startsWith(prefix))
-        const slot: Slot = { entry: wanted && target.startsWith('/') ? 'awaited' : 'none' }
-        slots.push(slot)
+        const begin = clock.monotonic()
+        const at = new Date(clock.now()).toISOString()
+        const wanted = only.length === 0 || only.some((prefix) => target.startsWith(prefix))
+        const slot = queue.add(wanted && target.startsWith('/'))
         return (outcome) => {
-          const ms = Math.round((options.clock.monotonic() - begin) * 10) / 10
-          const settle = async (): Promise<void> => {
-            if (slot.entry === 'none') return
-            if (typeof outcome === 'string') {
-              passedOnly[outcome] += 1
-              slot.entry = 'none'
-            } else
-              slot.entry = {
-                ...(await entryOf(outcome, redactor)),
-                at,
-                status: outcome.answer.statusCode ?? 0,
-                ms,
-              }
-            await flush(false)
-          }
-          work = work.then(settle).catch(options.failed)
+          const ms = Math.round((clock.monotonic() - begin) * 10) / 10
+          work = work.then(async () => settle(slot, outcome, { at, ms })).catch(failed)
         }
       },
     },
     async finish() {
       await work
       // What is not answered by now is not waited for.
-      work = work.then(async () => flush(true)).catch(options.failed)
+      work = work
+        .then(async () => {
+          passedOnly.unanswered += await queue.flush(true)
+        })
+        .catch(failed)
       await work
-      return { written, passedOnly, variables: redactor.variables(), strangers: redactor.strangers() }
+      const variables = redactor.variables()
+      return { written: queue.written(), passedOnly, variables, strangers: redactor.strangers() }
     },
+  }
+}
+
+type Times = Pick<RecordedEntry, 'at' | 'ms'>
+
+/** Requests in the order of their coming; nothing is written before what came earlier is settled. */
+interface Queue {
+  readonly add: (wanted: boolean) => Slot
+  /** Writes what is settled; `all`: also what stands behind a request that is not. Returns how many those were. */
+  readonly flush: (all: boolean) => Promise<number>
+  readonly written: () => number
+}
+
+function createQueue(write: RecorderOptions['write']): Queue {
+  const slots: Slot[] = []
+  let written = 0
+  return {
+    add(wanted) {
+      const slot: Slot = { entry: wanted ? 'awaited' : 'none' }
+      slots.push(slot)
+      return slot
+    },
+    async flush(all) {
+      const awaited = slots.findIndex(({ entry }) => entry === 'awaited')
+      const settled = slots.splice(0, all || awaited < 0 ? slots.length : awaited)
+      const entries = settled.map(({ entry }) => entry)
+      for (const slot of settled) slot.entry = 'none'
+      for (const entry of entries) {
+        if (typeof entry === 'string') continue
+        await write(entry)
+        written += 1
+      }
+      return entries.filter((entry) => entry === 'awaited').length
+    },
+    written: () => written,
   }
 }
 

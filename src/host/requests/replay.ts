@@ -9,7 +9,7 @@ import {
 import { compareOutcomes, markUnsteady } from '../../core/exchange-compare.js'
 import { createCookieJar, type CookieJar } from '../../core/exchange-cookies.js'
 import { keptValue, masksOfKeep } from '../../core/exchange-keep.js'
-import { withoutAddress, type Masks } from '../../core/exchange-mask.js'
+import { withoutAddress, type KeptPair, type Masks } from '../../core/exchange-mask.js'
 import { median, type Compared, type SideResult } from '../../core/exchange-report.js'
 import { fill, fillJson, SECRET_PREFIX, type Lookup } from '../../core/exchange-template.js'
 import type { Clock } from '../../orchestrator/ports.js'
@@ -105,6 +105,7 @@ async function compareOne(request: PlannedRequest, turn: Turn, signal: AbortSign
   const masks: Masks = {
     rules: [...file.masks, ...request.masks, ...request.keep.flatMap(masksOfKeep)],
     defaults: file.defaults,
+    kept: keptPairs(left, right),
   }
   return { request, result: resultOf(outcomes, masks), held: null }
 }
@@ -132,6 +133,13 @@ function remember(side: Side, { keep, target }: PlannedRequest, answer: Answer, 
   const cookies = answer.headers.filter(([name]) => name === 'set-cookie').map(([, value]) => value)
   side.jar.store(cookies, target, now)
   for (const one of keep) forgetOrKeep(side, one, answer)
+}
+
+function keptPairs(left: Side, right: Side): readonly KeptPair[] {
+  return [...left.kept].flatMap(([name, value]) => {
+    const other = right.kept.get(name)
+    return other === undefined ? [] : [{ left: String(value), right: String(other) }]
+  })
 }
 
 /** A value of an earlier answer is not passed off as this one's. */

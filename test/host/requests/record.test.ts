@@ -216,6 +216,19 @@ describe('the proxy in front of a stack', () => {
     expect(written(record.entries)).toMatchObject([{ request: 'PUT /api/logo', base64: 'AP8B' }])
   })
 
+  it('tells once that the file cannot be written, and goes on passing', async () => {
+    await using stack = await fakeStack((_request, response) => response.end('still here'))
+    const failures: unknown[] = []
+    await using record = await recording(stack, {
+      write: () => Promise.reject(new Error('full')),
+      failed: (error) => failures.push(error),
+    })
+    expect((await ask(record.proxy.url)).text).toBe('still here')
+    expect(await record.recorder.finish()).toMatchObject({ written: 0 })
+    expect(failures).toHaveLength(1)
+    expect((await ask(record.proxy.url)).text).toBe('still here')
+  })
+
   it('learns a token of a compressed answer, and writes its name where the client sends it', async () => {
     await using stack = await fakeStack((request, response) => {
       request.resume()

@@ -132,6 +132,30 @@ describe('requests that are sent to two stacks', () => {
     expect(result.compared[1]?.result?.right.outcome).toMatchObject({ answer: { status: 200 } })
   })
 
+  it('differ freely in a value that each stack gave itself, wherever it comes again, and in nothing beside it', async () => {
+    const shop =
+      (id: number, version: number): RequestListener =>
+      (request, response) => {
+        if (request.url === '/page') {
+          response.setHeader('content-type', 'text/html')
+          response.end(`<a href="/orders/${String(id)}">Order ${String(id)}</a> of version 7`)
+          return
+        }
+        response.setHeader('content-type', 'application/json')
+        response.setHeader('location', `/orders/${String(id)}`)
+        response.end(JSON.stringify({ id, self: `/orders/${String(id)}`, parent: { id }, version, count: 7 }))
+      }
+    const yaml = `
+- request: POST /orders
+  keep: { id: $.id }
+- GET /orders/\${id}
+- GET /page
+`
+    expect(told(await replayed(yaml, [shop(7, 1), shop(12, 1)]))).toEqual(['same', 'same', 'same'])
+    const version = 'body $.version: 1 | 2'
+    expect(told(await replayed(yaml, [shop(7, 1), shop(12, 2)]))).toEqual([version, version, 'same'])
+  })
+
   it('take secrets from the environment, and nothing else from there', async () => {
     const yaml = '- request: POST /\n  json: { password: "${DEVSTACK_SECRET_PASSWORD}" }\n'
     const env = { DEVSTACK_SECRET_PASSWORD: 'a"b' }
