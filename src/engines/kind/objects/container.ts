@@ -18,6 +18,8 @@ export interface ContainerRequest {
   readonly fields: Fields
   /** Null for an init container that ends. */
   readonly service: string | null
+  /** Whether it may have a gate: not where the other containers of its pod wait for it to start. */
+  readonly mayWait: boolean
 }
 
 /** A container with its image, its command and its gate as decided. */
@@ -46,7 +48,7 @@ export function applyContainer(
 
 /** What the container runs, and whether it goes through the gate to it. */
 function runOf(
-  { object, path, fields, service }: ContainerRequest,
+  { object, path, fields, service, mayWait }: ContainerRequest,
   image: ImageDecision | null,
   decisions: Decisions,
   findings: Findings,
@@ -58,7 +60,8 @@ function runOf(
   if (!Object.values(written).every(isWords)) return { fields: written, gated: false }
   const override = service === null ? null : (own(decisions.commands, service) ?? null)
   const command = overridden(podCommand(fields), override)
-  if (service === null || !decisions.gate(service)) return { fields: commandFields(command), gated: false }
+  if (service === null || !mayWait || !decisions.gate(service))
+    return { fields: commandFields(command), gated: false }
   const whole = wholeCommand(command, override, image)
   if (whole === null) {
     const hint = 'write its command into the manifest'

@@ -30,7 +30,7 @@ const CLUSTER_GROUPS: ReadonlySet<string> = new Set(['admissionregistration.k8s.
 const NAMESPACED_STORAGE: ReadonlySet<string> = new Set(['CSIStorageCapacity'])
 
 /** Whether it is known to belong to the whole cluster. */
-export function isClusterWide(object: ManifestObject): boolean {
+function isClusterWide(object: ManifestObject): boolean {
   const group = groupOf(object)
   if (group === 'storage.k8s.io') return !NAMESPACED_STORAGE.has(object.kind)
   return CLUSTER_GROUPS.has(group) || CLUSTER_KINDS.has(kindOf(object))

@@ -34,7 +34,7 @@ export function applyTemplate(
   const template = fieldsAt(object, path)
   const main = containers(request, 'containers', decisions, findings)
   const init = containers(request, 'initContainers', decisions, findings)
-  const gated = new Set([...main.gated, ...init.gated])
+  const gated = new Set(main.gated)
   const spec = podSpec(fieldsAt(object, [...path, 'spec']), main.list, init.list, gated.size > 0)
   const metadata = {
     ...fieldsAt(template, ['metadata']),
@@ -66,8 +66,17 @@ function containers(
   for (const [index, value] of listAt(object, [...path, 'spec', key]).entries()) {
     const name = textAt(value, ['name'])
     const service = name === null ? undefined : own(workload?.containers, name)
-    const one = { object, path: [...path, 'spec', key, index], fields: fieldsAt(value, []) }
-    const applied = applyContainer({ ...one, service: service ?? null }, decisions, findings)
+    const applied = applyContainer(
+      {
+        object,
+        path: [...path, 'spec', key, index],
+        fields: fieldsAt(value, []),
+        service: service ?? null,
+        mayWait: key === 'containers',
+      },
+      decisions,
+      findings,
+    )
     list.push(applied.fields)
     if (applied.gated && name !== null) gated.push(name)
   }

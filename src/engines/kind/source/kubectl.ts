@@ -55,7 +55,7 @@ function notInstalled(kubectl: string): DevstackError {
 }
 
 /** kubectl's own words, without its log's frame and without what it tried on the way to the cause. */
-export function readable(stderr: string): string {
+function readable(stderr: string): string {
   const text = sanitise(stderr)
     .replaceAll(/^(?:# )?Warning:.*\n?/gm, '')
     .trim()

@@ -5,7 +5,7 @@ import type { Entry, FoundPlace, Layer } from './entries.js'
 import { keysAt } from './kustomization-fields.js'
 
 /** What the short fields of a kustomization (images, replicas, labels, ...) set in an object. */
-export function setterLayer(document: SourceDocument, entry: Entry): Layer {
+function setterLayer(document: SourceDocument, entry: Entry): Layer {
   const { value } = document
   const place = (path: Path, whole: Path): FoundPlace => ({ at: document.locate(path), depth: whole.length })
   return {

@@ -187,6 +187,17 @@ describe('the gate', () => {
     ])
   })
 
+  test('is none for a sidecar: the others wait until it has started', () => {
+    const text = API.replace('args: [wait] }', 'args: [wait], restartPolicy: Always }')
+    const one = apply(text, { gate: () => true }).objects.find(({ object }) => object.kind === 'Deployment')
+    const notes = containerNotes(pods(one as DesiredObject))
+    expect(Object.values(notes).map(({ service, gated }) => [service, gated])).toEqual([
+      ['api', true],
+      ['wait', false],
+    ])
+    expect(pods(one as DesiredObject).spec.initContainers).toMatchObject([{ args: ['wait'] }])
+  })
+
   test('is taken away again where nothing is to wait any more', () => {
     const first = apply(API, { gate: () => true }).objects.map(({ object }) => object)
     const again = toApply(first, decide(first)).objects

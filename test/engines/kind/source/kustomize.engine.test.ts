@@ -9,12 +9,13 @@ import { LAYERED, RENDERED } from './layered.js'
 import { tree } from './tree.js'
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url))
+const KUBECTL = 'kubectl'
 const never = new AbortController().signal
-const read = (path: string) => readManifests({ paths: [path], env: process.env }, never)
+const read = (path: string) => readManifests({ paths: [path], kubectl: KUBECTL, env: process.env }, never)
 
 function hasKubectl(): boolean {
   try {
-    execFileSync('kubectl', ['version', '--client'], {
+    execFileSync(KUBECTL, ['version', '--client'], {
       env: { ...process.env, KUBECONFIG: '/dev/null' },
       stdio: 'ignore',
     })
