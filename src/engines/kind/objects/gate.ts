@@ -32,8 +32,8 @@ _gate_leave() {
   rm -f "$_gate_run/$_gate_name.waiting"
   exit 143
 }
-# Process 1 has no default answer to a signal.
-trap _gate_leave TERM INT
+# Process 1 has no default answer to a signal, and an image may name another one than TERM to be stopped with.
+trap _gate_leave TERM INT QUIT HUP USR1 USR2 WINCH
 
 # A sleep in the foreground would hold a signal back.
 _gate_nap() {

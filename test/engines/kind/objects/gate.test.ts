@@ -101,13 +101,16 @@ describe.each(shells.map((shell) => ({ name: shell.join(' '), shell })))('the ga
     expect(child.exitCode).toBeNull()
   })
 
-  test.each(['SIGTERM', 'SIGINT'] as const)('ends at once on %s, and leaves nothing', async (signal) => {
-    const { run, child, ended } = start(shell, ['echo', 'began'])
-    await untilThere(join(run, 'api.waiting'))
-    child.kill(signal)
-    expect(await ended).toEqual({ code: 143, stdout: '' })
-    expect(readdirSync(run)).toEqual([])
-  })
+  test.each(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGWINCH'] as const)(
+    'ends at once on %s, and leaves nothing',
+    async (signal) => {
+      const { run, child, ended } = start(shell, ['echo', 'began'])
+      await untilThere(join(run, 'api.waiting'))
+      child.kill(signal)
+      expect(await ended).toEqual({ code: 143, stdout: '' })
+      expect(readdirSync(run)).toEqual([])
+    },
+  )
 
   test('the program answers signals by itself', async () => {
     const { run, child, ended } = start(shell, [
