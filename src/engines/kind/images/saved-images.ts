@@ -29,15 +29,12 @@ export async function passImages(
   moved: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const documents = new Map<string, Document>()
-  let index: Index | null = null
+  const manifests: Manifests = new Map()
   for await (const entry of readTar(await save(docker, ids, signal))) {
     const digest = digestOf(entry)
-    if (entry.name === 'index.json') index = JSON.parse(String(await whole(entry))) as Index
-    else if (digest !== null) await passBlob(entry, digest, takers, documents, moved)
+    if (digest !== null) await passBlob(entry, digest, takers, manifests, moved)
     signal.throwIfAborted()
   }
-  const manifests = manifestsOf(index, documents)
   await Promise.all(
     takers.map(async ({ load, names }) => {
       const named = names.map(({ id, name }) => {
@@ -83,7 +80,7 @@ async function passBlob(
   entry: TarEntry,
   digest: string,
   takers: readonly Taker[],
-  documents: Map<string, Document>,
+  manifests: Manifests,
   moved: (bytes: number) => void,
 ): Promise<void> {
   const lacking = takers.filter(({ has }) => !has.has(digest))
@@ -95,46 +92,34 @@ async function passBlob(
     await Promise.all(lacking.map(({ load }) => load.write(chunk)))
     if (lacking.length > 0) moved(chunk.length)
   }
-  const document = kept === null ? null : parseDocument(Buffer.concat(kept).subarray(0, entry.size))
-  if (document !== null) documents.set(digest, document)
+  if (kept !== null) remember(digest, Buffer.concat(kept).subarray(0, entry.size), manifests)
 }
+
+/**
+ * By the engine's id of the image: its configuration's digest, or where the engine keeps images as they were pulled its manifest's. Not read
+ * from the archive's own index: of several images without a name Docker 26 lists only the first there.
+ */
+type Manifests = Map<string, Omit<NamedManifest, 'name'>>
 
 interface Document {
+  readonly mediaType?: string
   readonly config?: { readonly digest?: string }
+  readonly manifests?: unknown
 }
 
-interface Index {
-  readonly manifests: readonly {
-    readonly mediaType: string
-    readonly digest: string
-    readonly size: number
-  }[]
-}
-
-/** By the engine's id of the image: its configuration's digest, or where the engine keeps images as they were pulled its manifest's. */
-function manifestsOf(
-  index: Index | null,
-  documents: ReadonlyMap<string, Document>,
-): ReadonlyMap<string, Omit<NamedManifest, 'name'>> {
-  const found = new Map<string, Omit<NamedManifest, 'name'>>()
-  for (const { mediaType, digest, size } of index?.manifests ?? []) {
-    const manifest = { mediaType, digest, size }
-    found.set(digest, manifest)
-    const config = documents.get(digest)?.config?.digest
-    if (config !== undefined) found.set(config, manifest)
-  }
-  return found
+function remember(digest: string, content: Buffer, manifests: Manifests): void {
+  const document = parseDocument(content)
+  const config = document?.config?.digest
+  if (document === null || (typeof config !== 'string' && document.manifests === undefined)) return
+  const mediaType = document.mediaType ?? 'application/vnd.oci.image.manifest.v1+json'
+  const manifest = { mediaType, digest, size: content.length }
+  manifests.set(digest, manifest)
+  if (typeof config === 'string') manifests.set(config, manifest)
 }
 
 function digestOf({ name, isFile }: TarEntry): string | null {
   const [, algorithm, hash] = /^blobs\/([a-z0-9]+)\/([0-9a-f]+)$/.exec(name) ?? []
   return !isFile || algorithm === undefined || hash === undefined ? null : `${algorithm}:${hash}`
-}
-
-async function whole({ body, size }: TarEntry): Promise<Buffer> {
-  const pieces: Buffer[] = []
-  for await (const piece of body) pieces.push(piece)
-  return Buffer.concat(pieces).subarray(0, size)
 }
 
 function parseDocument(content: Buffer): Document | null {

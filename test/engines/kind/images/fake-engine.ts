@@ -76,7 +76,8 @@ async function packImages(images: readonly FakeImage[]): Promise<Buffer> {
   // The engine packs a folder: by name, whatever is needed first.
   for (const [digest, content] of [...files].sort(([a], [b]) => a.localeCompare(b)))
     archive.entry({ name: `blobs/sha256/${digest.slice(7)}` }, content)
-  const manifests = images.map(({ manifest }) => ({
+  // Of several images without a name Docker 26 lists the first.
+  const manifests = images.slice(0, 1).map(({ manifest }) => ({
     mediaType: 'application/vnd.oci.image.manifest.v1+json',
     ...manifest,
   }))
