@@ -1,5 +1,5 @@
 import type { Findings } from './kubernetes-objects.js'
-import { isFields, nameOf, textsAt } from './kubernetes-objects.js'
+import { isFields, listAt, nameOf, textsAt, valueAt } from './kubernetes-objects.js'
 import type { WorkloadSource } from './kubernetes-workloads.js'
 import type { Dependency, DependencyCondition } from './project.js'
 import { didYouMean } from './suggest.js'
@@ -145,10 +145,17 @@ function tell(
   return null
 }
 
-/** Whether pods are expected to end: those of a Job, and bare ones that are not started again after success. */
+/**
+ * Whether pods are expected to end: those of a Job, and bare ones that are not started again after success. One that serves
+ * something, by a port or a readiness probe, is expected to go on.
+ */
 export function ends({ object, spec }: Pick<WorkloadSource, 'object' | 'spec'>): boolean {
   if (object.kind === 'Job') return true
-  return object.kind === 'Pod' && (spec['restartPolicy'] === 'Never' || spec['restartPolicy'] === 'OnFailure')
+  const policy = spec['restartPolicy']
+  const serves = listAt(spec, ['containers']).some(
+    (container) => listAt(container, ['ports']).length > 0 || valueAt(container, ['readinessProbe']) != null,
+  )
+  return object.kind === 'Pod' && !serves && (policy === 'Never' || policy === 'OnFailure')
 }
 
 /** Two workloads that wait for each other would wait for ever. */

@@ -148,6 +148,19 @@ describe('a service is a container of a workload', () => {
     expect(read(text).project.services['p']).toMatchObject({ ...expected, replicas: 1 })
   })
 
+  test.each(['ports: [{containerPort: 80}]', 'readinessProbe: {tcpSocket: {port: 80}}'])(
+    'a bare pod that serves (%s) is expected to go on, whatever its policy',
+    (serves) => {
+      const text = `apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {restartPolicy: Never, containers: [{name: c, image: i, ${serves}}]}`
+      expect(read(text).project.services['p']).toMatchObject({ oneShot: false, restarts: false })
+    },
+  )
+
+  test('a policy that is no text throws nothing', () => {
+    const text = `apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {restartPolicy: {a: b}, containers: [{name: c, image: i}]}`
+    expect(read(text).project.services['p']).toMatchObject({ oneShot: false })
+  })
+
   test('a CronJob is no service, and is told', () => {
     const text = `apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: nightly}\nspec: {jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: i}]}}}}}`
     const { project, warnings } = read(text)
