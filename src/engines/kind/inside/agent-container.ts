@@ -102,15 +102,18 @@ function agentsOf(pod: Pod) {
 function usableAgent(pod: Pod, { container }: InsideTarget): string | null {
   const own = agentsOf(pod).filter(({ targetContainerName }) => targetContainerName === container)
   const usable = own.filter(({ name }) => agentTrouble(pod, name) === null)
-  return usable.at(-1)?.name ?? null
+  return usable.toSorted((a, b) => numberOf(b.name) - numberOf(a.name))[0]?.name ?? null
+}
+
+function numberOf(name: string): number {
+  return Number(name.slice(AGENT_PREFIX.length)) || 0
 }
 
 function nextName(pod: Pod): string {
   const agents = agentsOf(pod)
   if (agents.length >= MOST_AGENTS)
     throw new NoAgent(`its pod has had ${String(agents.length)} agents: a new pod is needed`)
-  const numbers = agents.map(({ name }) => Number(name.slice(AGENT_PREFIX.length)) || 0)
-  return `${AGENT_PREFIX}${String(Math.max(0, ...numbers) + 1)}`
+  return `${AGENT_PREFIX}${String(Math.max(0, ...agents.map(({ name }) => numberOf(name))) + 1)}`
 }
 
 async function addAgent(

@@ -72,6 +72,8 @@ export function createDeliverer(kube: Kube, agents: Agents): Deliverer {
           return await deliverTo(task, ordered, () => batches++)
         } catch (error) {
           signal.throwIfAborted()
+          // It will not come back: another run has another name.
+          if (error instanceof NotThere) times.delete(instanceId(target))
           throw explain(target, error)
         }
       })

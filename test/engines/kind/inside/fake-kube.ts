@@ -111,7 +111,8 @@ export class FakeKube implements Pick<Kube, 'namespace' | 'get' | 'patch' | 'exe
   /** As another session would. */
   addElsewhere(container: PodContainer & { readonly targetContainerName: string }): void {
     const { spec } = this.#pod
-    const ephemeralContainers = [...(spec.ephemeralContainers ?? []), container]
+    // The newest first, as a cluster merges them.
+    const ephemeralContainers = [container, ...(spec.ephemeralContainers ?? [])]
     this.#pod = { ...this.#pod, spec: { ...spec, ephemeralContainers } }
   }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -226,20 +226,32 @@ describe.skipIf(cannotRunAgent !== null)('the gate', () => {
   }
   beforeEach(() => mkdirSync(join(node.root, gate), { recursive: true }))
 
+  /** What the gate's script does once the word is there. */
+  const begins = async (): Promise<void> => {
+    await vi.waitFor(() => expect(readdirSync(join(node.root, gate))).toContain('api.go'))
+    for (const name of ['api.go', 'api.waiting']) rmSync(join(node.root, gate, name))
+    runs('python\0')
+  }
+
   test('of a program that waits is opened', async () => {
-    runs('/bin/sh\0/.devstack/bin/gate\0python\0')
+    runs('/bin/sh\0/.devstack/bin/gate\0api\0python\0')
     writeFileSync(join(node.root, gate, 'api.waiting'), '')
-    expect(await inside.openGate(API, signal())).toBe('opened')
-    expect(readdirSync(join(node.root, gate))).toContain('api.go')
+    const opening = inside.openGate(API, signal())
+    await begins()
+    expect(await opening).toBe('opened')
+    expect(readdirSync(join(node.root, gate))).toEqual([])
   })
 
-  test('that a program has not come to yet is opened once it has: it would take an earlier word away', async () => {
+  test('that a program has not come to yet is opened once it has', async () => {
     runs('runc\0init\0')
-    const opening = inside.openGate(API, signal())
-    await inside.prepare(API, signal())
-    expect(readdirSync(join(node.root, gate))).toEqual([])
-    runs('/bin/sh\0/.devstack/bin/gate\0python\0')
+    // As an earlier run of the container left it.
     writeFileSync(join(node.root, gate, 'api.waiting'), '')
+    const opening = inside.openGate(API, signal())
+    await vi.waitFor(() => expect(readdirSync(join(node.root, gate))).toContain('api.go'))
+    runs('/bin/sh\0/.devstack/bin/gate\0api\0python\0')
+    for (const name of ['api.go', 'api.waiting']) rmSync(join(node.root, gate, name))
+    writeFileSync(join(node.root, gate, 'api.waiting'), '')
+    await begins()
     expect(await opening).toBe('opened')
   })
 

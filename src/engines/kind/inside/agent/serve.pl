@@ -94,23 +94,24 @@ sub attempt {
 sub failed { die [ $! + 0, "$!" ] }
 sub refuse { die [ 0, $_[0] ] }
 
-# A program that waits at the gate may start. One that has not come to it yet would take away what is left there for it.
+# A program that waits at the gate may start. One that has not come to it yet takes away what lies there for it, and an
+# earlier run of the container may have left its sign: so the word is there until the program has begun.
 sub open_gate {
     my ($id, $seconds, $name) = unpack 'N N N/a*', $_[0];
     die "no name of a container\n" unless $name =~ /^[a-z0-9-]+\z/;
+    my ($waiting, $go) = ("$RUN/$name.waiting", "$RUN/$name.go");
+    my ($until, $state) = (time + $seconds, undef);
     $said = time;
-    my $until = time + $seconds;
-    my $state = 'T';
     while (time <= $until) {
-        if (-e "$RUN/$name.waiting") {
-            my $opened = sysopen my $go, "$RUN/$name.go", O_WRONLY | O_CREAT | O_NOFOLLOW, 0644;
-            $state = $opened ? 'O' : 'F';
-            last;
-        }
         my $line = content("/proc/$main/cmdline");
-        if ($line ne '' && index($line, $GATE) < 0 && $line !~ /^runc[^\0]*\0init\0/) { $state = 'N'; last }
+        my $waits = $line eq '' || index($line, $GATE) >= 0 || $line =~ /^runc[^\0]*\0init\0/;
+        last if !$waits || ($state // '') eq 'F';
+        if (-e $waiting && !-e $go) {
+            $state = sysopen(my $file, $go, O_WRONLY | O_CREAT | O_NOFOLLOW, 0644) ? 'O' : 'F';
+        }
         select undef, undef, undef, 0.005;
         progress();
     }
+    $state //= time > $until ? 'T' : 'N';
     answer('G', pack('N a', $id, $state));
 }
