@@ -73,5 +73,5 @@ export function followCreation(
 }
 
 function seconds(ms: number): string {
-  return ms < 950 && ms > 0 ? (ms / 1000).toFixed(1) : String(Math.round(ms / 1000))
+  return ms >= 50 && ms < 950 ? (ms / 1000).toFixed(1) : String(Math.round(ms / 1000))
 }

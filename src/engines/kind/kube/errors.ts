@@ -48,6 +48,11 @@ export function isConflict(error: unknown): boolean {
   return error instanceof KubeError && error.status === 409
 }
 
+/** An apply was refused for a field that the kind does not have. */
+export function isUndeclared(error: unknown): boolean {
+  return error instanceof KubeError && error.why?.includes('field not declared in schema') === true
+}
+
 function explain(status: number, answer: KubeStatus): string {
   const name = [String(status), answer.reason ?? ''].filter((part) => part !== '').join(' ')
   const message = answer.message ?? 'no reason was given'

@@ -5,7 +5,7 @@ import type { Kube, KubeList, KubeObject, ListQuery } from '../kube-ports.js'
 import type { KubeAccess } from './access.js'
 import { createDiscovery, rootOf } from './discovery.js'
 import type { Discovery } from './discovery.js'
-import { isConflict, isNotFound } from './errors.js'
+import { isConflict, isNotFound, isUndeclared, KubeError } from './errors.js'
 import { execInPod } from './exec.js'
 import { forwardToPod } from './forward.js'
 import { createTransport, unreachable } from './transport.js'
@@ -86,7 +86,15 @@ function writing(place: Place): Pick<Kube, 'apply' | 'patch' | 'create' | 'delet
       const query = { ...STRICT, force: true, ...(dryRun ? { dryRun: 'All' } : {}) }
       const contentType = 'application/apply-patch+yaml'
       const doing = `apply ${object.kind} ${object.metadata.name}`
-      return transport.call<T>({ method: 'PATCH', path, query, contentType, body: object, doing }, signal)
+      try {
+        return await transport.call<T>(
+          { method: 'PATCH', path, query, contentType, body: object, doing },
+          signal,
+        )
+      } catch (error) {
+        if (isUndeclared(error)) await tellUnknownFields(place, path, object, doing, signal)
+        throw error
+      }
     },
     async patch<T>(path: string, type: keyof typeof PATCH_TYPE, body: unknown, signal: AbortSignal) {
       refuseElsewhere(path, namespace)
@@ -121,6 +129,32 @@ function writing(place: Place): Pick<Kube, 'apply' | 'patch' | 'create' | 'delet
         throw error
       }
     },
+  }
+}
+
+/**
+ * Of several unknown fields an apply names any one. To create it, which the server only plays through, names them all; an object
+ * that is there already is no matter, since the fields are looked at first.
+ */
+async function tellUnknownFields(
+  { transport }: Place,
+  path: string,
+  object: KubeObject,
+  doing: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const request = {
+    method: 'POST',
+    path: path.slice(0, path.lastIndexOf('/')),
+    query: { ...STRICT, dryRun: 'All' },
+    body: object,
+    doing,
+  } as const
+  try {
+    await transport.call(request, signal)
+  } catch (error) {
+    if (error instanceof KubeError && error.fields.length > 0) throw error
+    signal.throwIfAborted()
   }
 }
 

@@ -173,7 +173,7 @@ describe('the state of a cluster', () => {
       async () => {
         order.push('first begins')
         await held
-          rmSync(folder.places.folder, { recursive: true })
+        rmSync(folder.places.folder, { recursive: true })
         order.push('first ends')
       },
     )

@@ -209,6 +209,18 @@ describe('a refusal', () => {
     expect((await apply()).fields).toEqual(fields)
   })
 
+  it('of unknown fields, which an apply names one by one, is asked for again so that it names all', async () => {
+    const undeclared = { message: '.spec.foo: field not declared in schema' }
+    server.onStatus(`PATCH ${PODS}/a`, 500, undeclared)
+    const message = 'strict decoding error: unknown field "spec.foo", unknown field "spec.bar"'
+    server.onStatus(`POST ${PODS}`, 400, { reason: 'BadRequest', message })
+    expect(await apply()).toMatchObject({ status: 400, fields: ['spec.foo', 'spec.bar'] })
+    const asked = server.requests.at(-1)
+    expect(asked?.query.get('dryRun')).toBe('All')
+    server.onStatus(`POST ${PODS}`, 409, { reason: 'AlreadyExists', message: 'it is there' })
+    expect(await apply()).toMatchObject({ status: 500, fields: ['spec.foo'] })
+  })
+
   it('that is no Status, as a proxy sends it, is told by its beginning', async () => {
     server.on(`PATCH ${PODS}/a`, (_request, response) => response.writeHead(502).end('<h1>Bad gateway</h1>'))
     expect((await apply()).why).toBe('502: <h1>Bad gateway</h1>')
