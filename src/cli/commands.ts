@@ -55,8 +55,12 @@ export function addCommands(program: Command, wiring: Wiring): void {
     .command('down')
     .description('stop and remove containers and networks; data stays')
     .option('--volumes', 'also delete the data (asks first)')
+    .option('--cluster', 'also remove the kind cluster, unless another stack lives in it (asks first)')
     .option('--json', 'print a summary as JSON')
-    .addHelpText('after', examples('devstack down', 'devstack down --volumes --yes'))
+    .addHelpText(
+      'after',
+      examples('devstack down', 'devstack down --volumes --yes', 'devstack down --cluster'),
+    )
     .action(run(async () => (await import('./commands/down.js')).down))
 
   program
@@ -156,6 +160,31 @@ export function addCommands(program: Command, wiring: Wiring): void {
     .addHelpText('after', examples('devstack open', 'devstack open nginx --print'))
     .action(run(async () => (await import('./commands/open.js')).open))
 
+  program
+    .command('record [file]')
+    .description('a proxy in front of the stack that writes down what passes, until Ctrl-C; for compare')
+    .option('--service <service>', "a service's own address instead of the stack's")
+    .option('--to <url>', 'an address of this machine instead')
+    .option('--port <port>', 'listen here (0: a free port)', '0')
+    .option('--only <prefix>', 'only paths that begin so; can be repeated', collect)
+    .option('--include-secrets', 'write passwords, tokens and cookies too, instead of placeholders')
+    .option('--json', 'one JSON object a line: recording, recorded, ended')
+    .addHelpText('after', examples('devstack record', 'devstack record shop.ndjson --only /api'))
+    .action(run(async () => (await import('./commands/record.js')).record))
+
+  program
+    .command('compare <left> <right> [file]')
+    .description('the same requests to two stacks (compose, kind or a local address): what differs')
+    .option('--service <service>', "a service's own address instead of the stack's")
+    .option('--repeat <times>', 'send safe requests so often, for the median of their times', '1')
+    .option('--safe-only', 'send only what changes nothing: GET, HEAD, OPTIONS')
+    .option('--timeout <time>', 'wait so long for one answer', '30s')
+    .option('--json', 'print devstack.compare/1')
+    .addHelpText(
+      'after',
+      examples('devstack compare compose kind', 'devstack compare compose kind shop.yaml --repeat 5'),
+    )
+    .action(run(async () => (await import('./commands/compare.js')).compare))
   program
     .command('attach')
     .description('the terminal UI on a stack that runs already')

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { writeImageEnv } from '../engines/images/env-file.js'
 import { run } from '../host/bootstrap/command.js'
-import { createEngine, type StackRef } from './stack.js'
+import { createEngine } from './engine.js'
+import { type StackRef } from './stack.js'
 
 /**
  * Lets plain `docker compose` find the images that are built here: writes them into the `.env` beside the compose file, where

@@ -77,7 +77,7 @@ export interface Brought extends BootstrapResult {
 }
 
 /** Every step of `devstack bootstrap`. The engine comes first: it tells whether a registry answers. */
-export async function bringWhatLacks(context: CommandContext): Promise<Brought> {
+export async function bringWhatLacks(context: CommandContext, needsCluster = false): Promise<Brought> {
   const { bootstrap, formatBootstrapEvent } = await import('../host/bootstrap/bootstrap.js')
   const { io, globals } = context
   const controller = new AbortController()
@@ -97,7 +97,7 @@ export async function bringWhatLacks(context: CommandContext): Promise<Brought> 
     },
   }
   try {
-    const result = await bootstrap(options)
+    const result = await bootstrap({ ...options, needsCluster })
     if (result.needsGroup || (await registryAnswers(io.env))) return { ...result, localImages: false }
     const more = await bootstrap({ ...options, needsLocalImages: true })
     return { ...more, steps: mergeSteps(result.steps, more.steps), localImages: true }

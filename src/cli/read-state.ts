@@ -3,7 +3,8 @@ import { look } from '../orchestrator/look.js'
 import type { InstanceUsage } from '../orchestrator/ports.js'
 import { systemClock } from './clock.js'
 import { joinReadable } from './join.js'
-import { createEngine, type StackRef } from './stack.js'
+import { createEngine } from './engine.js'
+import { type StackRef } from './stack.js'
 
 export interface ReadState {
   readonly state: StackState

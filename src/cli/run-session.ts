@@ -8,7 +8,8 @@ import { createSession, type Session } from '../orchestrator/session.js'
 import { systemClock } from './clock.js'
 import { rememberServices } from './early-source.js'
 import { presetOf } from './presets.js'
-import { createEngine, packagePath, serverFile, type Learned, type StackRef } from './stack.js'
+import { createEngine, type Learned } from './engine.js'
+import { packagePath, serverFile, type StackRef } from './stack.js'
 import { build, version } from './version.js'
 
 /** devstack's own files for containers, in the package. */

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DevstackError } from '../core/error.js'
@@ -12,11 +11,10 @@ import { findProject, type FoundProject } from '../host/project/find.js'
 import { wantedName } from '../host/project/name.js'
 import { socketPath } from '../host/project/socket.js'
 import { stateRoot } from '../host/project/state.js'
-import type { Engine } from '../orchestrator/ports.js'
 import type { PresetName } from '../presets/preset.js'
 import type { Server } from './io.js'
 import type { CommandContext } from './commands.js'
-import { build, version } from './version.js'
+import { build } from './version.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -35,6 +33,10 @@ export interface StackRef {
   readonly presets: Readonly<Record<string, PresetName>>
   /** devstack.yaml, or null where there is none. */
   readonly configFile: string | null
+  /** Absolute paths of what the stack is made of in a cluster: a kustomization or plain YAML; none where it is not said. */
+  readonly manifests: readonly string[]
+  /** Absolute path of the cluster's configuration for kind; null: one of devstack's own. */
+  readonly clusterConfig: string | null
   /** What answers for Flask services: as the last `up` asked for. */
   readonly server: Server
   /** Absolute paths that come back from containers, by service. */
@@ -69,116 +71,12 @@ export async function openStack({ io, globals }: CommandContext): Promise<StackR
     imageSource: found.config?.images?.source ?? 'auto',
     presets: presetsOf(found),
     configFile: found.configFile,
+    manifests: manifestsOf(found, engine),
+    clusterConfig: clusterConfigOf(found),
     server: globals.server ?? servedBy(stateFolder),
     watch: watchOf(found),
     bringBack: bringBackOf(found),
   }
-}
-
-/** What a session asks of its services while it runs: kept by the engine's own reading of the project. */
-export interface Learned {
-  /** The services that a reloader runs. */
-  readonly wrapped: Set<string>
-  /** As {@link StackRef.bringBack}, of devstack.yaml as it is now. */
-  bringBack: StackRef['bringBack']
-}
-
-/** The engine that runs the stack. Opens nothing yet. `learned` is filled whenever the project is read. */
-export async function createEngine(
-  stack: StackRef,
-  env: Environment,
-  learned: Learned = { wrapped: new Set(), bringBack: {} },
-): Promise<Engine> {
-  const { createComposeEngine } = await import('../engines/compose/engine.js')
-  const { engineEndpoint } = await import('../host/bootstrap/endpoint.js')
-  const { formatOwner, portOwner } = await import('../host/doctor/ports.js')
-  const { readHostCa } = await import('../engines/images/host-settings.js')
-  const ca = (await readHostCa(env))?.files[0]
-  const config = await configReader(stack, env)
-  const { wrapped } = learned
-  learned.bringBack = stack.bringBack
-  const engine = createComposeEngine({
-    folder: stack.folder,
-    get files() {
-      return config.current().composeFiles
-    },
-    projectName: stack.name,
-    primary: stack.primary,
-    stateFolder: stack.stateFolder,
-    endpoint: (await engineEndpoint(env)).host,
-    // Builds behind a proxy that opens HTTPS need the host's certificates: compose files can name them as a build secret.
-    env: ca === undefined ? env : { CA_BUNDLE: ca, ...env },
-    images: { source: stack.imageSource, recipesFolder: packagePath('compose/images') },
-    get watch() {
-      return config.current().watch
-    },
-    get presets() {
-      return config.current().presets
-    },
-    configFiles: [stack.configFile ?? []].flat(),
-    locateConfig: (path) => config.current().locate?.(path) ?? null,
-    wrapCommand: async (service, place, own) => {
-      const preset = stack.server === 'reloader' ? config.current().presets[service] : undefined
-      if (preset !== 'flask') return null
-      const command = await (await import('./presets.js')).wrappedCommand(preset, place, own)
-      if (command === null) wrapped.delete(service)
-      else wrapped.add(service)
-      return command
-    },
-    presetRules: async (service, build) => {
-      const preset = config.current().presets[service]
-      return preset === undefined ? [] : (await import('./presets.js')).rulesOfPreset(preset, build)
-    },
-    portOwner: async (port) => {
-      const owner = await portOwner(port, { env })
-      return owner === null ? null : formatOwner(owner)
-    },
-    version,
-  })
-  return {
-    ...engine,
-    async resolve(request, emit, signal) {
-      await config.refresh()
-      learned.bringBack = config.current().bringBack
-      return engine.resolve(request, emit, signal)
-    },
-  }
-}
-
-interface Configured extends Pick<StackRef, 'composeFiles' | 'watch' | 'presets' | 'bringBack'> {
-  readonly locate: FoundProject['locateConfig']
-}
-
-/** What devstack.yaml says, read again where it changed while a session runs. */
-async function configReader(
-  stack: StackRef,
-  env: Environment,
-): Promise<{ readonly current: () => Configured; readonly refresh: () => Promise<void> }> {
-  let current: Configured = { ...stack, locate: null }
-  // Where its rules stand is read once, and only where there are some.
-  let seen = Object.keys(stack.watch).length > 0 ? null : await stampOf(stack.configFile)
-  return {
-    current: () => current,
-    async refresh() {
-      const stamp = await stampOf(stack.configFile)
-      if (stamp === seen) return
-      const found = await findProject({ cwd: stack.folder, config: stack.configFile, env, cache: null })
-      const { composeFiles, locateConfig } = found
-      current = {
-        composeFiles,
-        watch: watchOf(found),
-        presets: presetsOf(found),
-        bringBack: bringBackOf(found),
-        locate: locateConfig,
-      }
-      seen = stamp
-    },
-  }
-}
-
-async function stampOf(file: string | null): Promise<string> {
-  const found = file === null ? null : await stat(file).catch(() => null)
-  return found === null ? '' : [found.mtimeMs, found.size, found.ino].join()
 }
 
 /** The images of the machine's engine. */
@@ -211,20 +109,36 @@ export function packagePath(path: string): string {
 }
 
 function engineKind(wanted: string): EngineKind {
-  if (wanted === 'compose') return wanted
+  if (wanted === 'compose' || wanted === 'kind') return wanted
   throw new DevstackError('UNSUPPORTED', `the engine ${wanted} is not there yet`, {
-    hint: '--engine compose',
+    hint: '--engine compose, or --engine kind',
   })
 }
 
-function presetsOf(found: FoundProject): StackRef['presets'] {
+/** @throws DevstackError CONFIG_INVALID where the stack is to run in a cluster and nothing says as what */
+function manifestsOf({ folder, config, configFile }: FoundProject, engine: EngineKind): readonly string[] {
+  const named = [config?.kind?.manifests ?? []].flat()
+  if (engine === 'kind' && named.length === 0)
+    throw new DevstackError('CONFIG_INVALID', 'nothing says which manifests the stack is made of', {
+      cause: `${configFile ?? 'devstack.yaml'} has no key kind.manifests`,
+      hint: 'name a kustomization or plain YAML there: kind: { manifests: k8s/overlays/local }',
+    })
+  return named.map((path) => resolve(folder, path))
+}
+
+function clusterConfigOf({ folder, config }: FoundProject): string | null {
+  const named = config?.kind?.cluster
+  return named === undefined ? null : resolve(folder, named)
+}
+
+export function presetsOf(found: FoundProject): StackRef['presets'] {
   const services = Object.entries(found.config?.services ?? {})
   return Object.fromEntries(
     services.flatMap(([name, { preset }]) => (preset === undefined ? [] : [[name, preset]])),
   )
 }
 
-function bringBackOf(found: FoundProject): StackRef['bringBack'] {
+export function bringBackOf(found: FoundProject): StackRef['bringBack'] {
   const services = Object.entries(found.config?.services ?? {})
   return Object.fromEntries(
     services.map(([name, service]) => [
@@ -234,7 +148,7 @@ function bringBackOf(found: FoundProject): StackRef['bringBack'] {
   )
 }
 
-function watchOf(found: FoundProject): StackRef['watch'] {
+export function watchOf(found: FoundProject): StackRef['watch'] {
   const services = Object.entries(found.config?.services ?? {})
   return Object.fromEntries(
     services.flatMap(([name, service]) => {

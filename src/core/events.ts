@@ -150,6 +150,15 @@ export interface PortAssigned {
   readonly reason: string
 }
 
+/** Whether a published port really leads to its service: told where that changed. Only of ports that devstack keeps open itself. */
+export interface AddressChecked {
+  readonly type: 'addressChecked'
+  readonly service: string
+  readonly target: number
+  /** Why nothing gets through; null: a connection went through. */
+  readonly failure: string | null
+}
+
 /** A service waits; again when what it waits for changes. */
 export interface Held {
   readonly type: 'held'
@@ -256,6 +265,7 @@ export type EventBody =
   | OperationFailed
   | ImageChosen
   | PortAssigned
+  | AddressChecked
   | Held
   | Released
   | StackReady

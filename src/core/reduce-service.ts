@@ -56,6 +56,11 @@ export function reduceService(service: ServiceState, event: ServiceEvent): Servi
       const others = service.ports.filter((other) => other.target !== port.target)
       return { ...service, ports: [...others, port] }
     }
+    case 'addressChecked': {
+      const { target, failure } = event
+      const ports = service.ports.map((port) => (port.target === target ? { ...port, failure } : port))
+      return { ...service, ports }
+    }
     case 'held':
       return { ...service, hold: event.hold }
     case 'released':

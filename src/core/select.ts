@@ -73,6 +73,7 @@ function looksOf(service: ServiceState): { readonly glyph: string; readonly tone
     case 'starting':
       return { glyph: '◐', tone: 'busy' }
     case 'running':
+      if (closedPort(service) !== null) return { glyph: '!', tone: 'bad' }
       return service.health === 'starting' ? { glyph: '◐', tone: 'busy' } : { glyph: '●', tone: 'good' }
     case 'completed':
       return { glyph: '✓', tone: 'good' }
@@ -96,13 +97,21 @@ function stateText(service: ServiceState, state: StackState, now: number | null)
       return words('building')
     case 'starting':
       return words(`starting${restartsOf(service)}${time === '' ? '' : ` ${time}`}`)
-    case 'running':
+    case 'running': {
+      const closed = closedPort(service)
+      if (closed !== null) return words('does not answer at its address:', closed)
       return words(service.health === 'none' ? 'running' : service.health)
+    }
     case 'completed':
       return words(time === '' ? 'done' : `done, ${time}`)
     case 'stopped':
       return words('stopped')
   }
+}
+
+/** Why a port of this machine does not lead to the service; null where all do. */
+export function closedPort(service: Pick<ServiceState, 'ports'>): string | null {
+  return service.ports.find(({ failure }) => failure != null)?.failure ?? null
 }
 
 /** A state in at most `width` cells: what is not essential is cut first. */

@@ -56,7 +56,7 @@ export interface ServiceState {
   } | null
   readonly hold: Hold | null
   readonly image: Omit<ImageChosen, 'type' | 'services'> | null
-  readonly ports: readonly Omit<PortAssigned, 'type' | 'service'>[]
+  readonly ports: readonly AssignedPort[]
   readonly instances: Readonly<Record<string, InstanceInfo>>
   /** Of the last `up`: when the first instance started, and when the service became ready. */
   readonly startedAt: string | null
@@ -71,6 +71,9 @@ export interface ServiceState {
   /** Which program answers, where that is known. */
   readonly server: { readonly name: string; readonly reason: string | null } | null
 }
+
+/** `failure`: why nothing gets through; null where that is not known, or something does. */
+export type AssignedPort = Omit<PortAssigned, 'type' | 'service'> & { readonly failure?: string | null }
 
 /** As `devstack.status/1` prints it, without `lastChange`, which {@link UpdateRecord} has. */
 export interface Freshness {

@@ -87,7 +87,8 @@ export function createBringUp(options: BringUpOptions): BringUp {
       healthDeadlineMs: options.healthDeadlineMs,
       weight: (name) => weights.get(name) ?? 0,
       beforeStart: async (name, startSignal) => {
-        const service = project.services[name]
+        // What such an engine starts is not there before: `level` is called for each instance.
+        const service = engine.startsByItself === true ? undefined : project.services[name]
         if (service !== undefined) await options.live.beforeStart(service, startSignal)
       },
       level: async (instance, startSignal) => {

@@ -49,6 +49,8 @@ export function notesFor(
       return imageChosen(event)
     case 'portAssigned':
       return portAssigned(event)
+    case 'addressChecked':
+      return addressChecked(event, after)
     case 'held':
       return held(event, before)
     case 'released':
@@ -183,6 +185,14 @@ function portAssigned(event: Of<'portAssigned'>): readonly Note[] {
   if (event.wanted === null || event.wanted === event.port) return []
   const text = `port ${String(event.port)} instead of ${String(event.wanted)}: ${event.reason}`
   return [of(event.service, text, 'warn')]
+}
+
+function addressChecked(event: Of<'addressChecked'>, after: StackState): readonly Note[] {
+  const port = after.services[event.service]?.ports.find(({ target }) => target === event.target)
+  const address = port === undefined ? 'its address' : `${port.hostIp}:${String(port.port)}`
+  return event.failure === null
+    ? [of(event.service, `${address} answers`, 'good')]
+    : [of(event.service, `${address} does not answer: ${event.failure}`, 'bad')]
 }
 
 function held(event: Of<'held'>, before: StackState): readonly Note[] {

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
 import { describe, test } from 'vitest'
+import { appDockerfile } from './app-image.js'
 import { makeComposeProject } from './compose-project.js'
 import { engineIsThere } from './compose-there.js'
 import { describeEngine } from './describe-engine.js'
@@ -37,14 +38,6 @@ volumes:
   data: {}
 `
 
-const appDockerfile = `FROM devstack/base:local
-COPY . /app
-RUN useradd --uid 1500 worker && chown -R worker /app
-USER worker
-# Ends with the code that is written to /tmp/end.
-CMD ["sh", "-c", "rm -f /tmp/end; while [ ! -e /tmp/end ]; do sleep 0.05; done; echo last words; exit $(cat /tmp/end)"]
-`
-
 async function makeWorld(): Promise<EngineWorld> {
   // A text of its own keeps the step out of the build cache; bash alone can give a process another name.
   const unique = `dstest-build-${randomBytes(4).toString('hex')}`
@@ -57,6 +50,7 @@ async function makeWorld(): Promise<EngineWorld> {
   const { docker, containerOf } = project
   return {
     engine: project.engine,
+    keepsStopped: true,
     reopen: () => project.open(),
     things: project.things,
     readFile: async (service, path) =>

@@ -14,11 +14,13 @@ import { eventually } from './eventually.js'
  * - `store` has a health check and is healthy a moment after its start;
  * - `once` waits for `store` and ends with 0 (a one-shot);
  * - `app` is built, waits for `store` to be healthy and for `once` to be completed; it holds `/app/main.txt` ("first")
- *   from its build context and a `sync` rule for `/app`;
+ *   from its build context and a `sync` rule for `/app`, and its program lists that folder in `/tmp/seen` as it begins;
  * - `slow` is built, for a minute if nobody stops it; nobody needs it.
  */
 export interface EngineWorld {
   readonly engine: Engine
+  /** What was stopped is started again as it was, with its files; false: another instance takes its place. */
+  readonly keepsStopped: boolean
   /** The same containers as the next process sees them. */
   reopen(): Engine
   /** The services' own words, for the tests that name one. */

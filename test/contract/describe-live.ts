@@ -72,9 +72,13 @@ export function describeLive(context: LiveContext): void {
         mode: 0o644,
       }
       await deliver([changed])
+      const before = await instanceOf('app')
       await context.drive().stop(['app'])
       await context.drive().up(STACK)
-      expect(await context.world().readFile('app', '/app/main.txt')).toBe('changed')
+      // As long as it is the same instance its files are what they were.
+      const same = (await instanceOf('app')).id === before.id
+      expect(same).toBe(context.world().keepsStopped)
+      expect(await context.world().readFile('app', '/app/main.txt')).toBe(same ? 'changed' : 'first')
       await context.drive().down(true)
       await context.drive().up(STACK)
       expect(await context.world().readFile('app', '/app/main.txt')).toBe('first')
@@ -118,13 +122,23 @@ export function describeLive(context: LiveContext): void {
     })
 
     test('what is delivered to an instance that does not run is there once it does', async () => {
-      await context.drive().up(STACK)
-      await context.drive().stop(['app'])
-      await deliver([
+      const changes: readonly FileChange[] = [
         { type: 'delete', target: '/app/main.txt' },
         { type: 'write', source: await hostFile('new'), target: '/app/new.txt', mode: 0o644 },
-      ])
+      ]
+      if (context.world().keepsStopped) {
+        await context.drive().up(STACK)
+        await context.drive().stop(['app'])
+        await deliver(changes)
+      } else {
+        context.drive().level(async (instance) => {
+          if (instance.service === 'app') await context.world().engine.deliver(instance, changes, signal())
+        })
+      }
       await context.drive().up(STACK)
+      // Its program looked as it began.
+      if (!context.world().keepsStopped)
+        expect(await context.world().readFile('app', '/tmp/seen')).toMatch(/^new\.txt$/m)
       await eventually(async () => expect(await context.world().readFile('app', '/app/main.txt')).toBeNull())
       expect(await context.world().readFile('app', '/app/new.txt')).toBe('new')
     })

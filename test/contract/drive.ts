@@ -1,7 +1,7 @@
 import { plan } from '../../src/core/plan.js'
 import { closure } from '../../src/core/project.js'
 import type { Plan } from '../../src/core/plan.js'
-import type { Project } from '../../src/core/project.js'
+import type { Instance, Project } from '../../src/core/project.js'
 import { execute } from '../../src/orchestrator/execute.js'
 import type { Outcome } from '../../src/orchestrator/execute.js'
 import { syncInstances, tellEngineEvent } from '../../src/orchestrator/instances.js'
@@ -17,6 +17,8 @@ export interface Drive {
   readonly project: () => Project
   /** Brings `services` (all where empty) up; resolves when they are ready or cannot get ready. */
   up(services?: readonly string[], signal?: AbortSignal): Promise<Outcome & { readonly plan: Plan }>
+  /** From now on called for each instance that an engine makes while it starts a service, before its program begins. */
+  level(work: (instance: Instance) => Promise<void>): void
   stop(services: readonly string[]): Promise<void>
   down(volumes: boolean): Promise<void>
   end(): Promise<void>
@@ -35,6 +37,7 @@ export async function startDrive(engine: Engine): Promise<Drive> {
   listening.catch(connected.reject)
   await connected.promise
   let project: Project | null = null
+  let level: (instance: Instance) => Promise<void> = () => Promise.resolve()
   const whileStopping = async <T>(work: () => Promise<T>): Promise<T> => {
     asked.stopping = true
     try {
@@ -75,11 +78,16 @@ export async function startDrive(engine: Engine): Promise<Drive> {
         clock,
         project,
         weight: () => 0,
+        startsByItself: engine.startsByItself,
         beforeStart: () => Promise.resolve(),
+        level: (instance) => level(instance),
         healthDeadlineMs: 60_000,
         signal,
       })
       return { ...outcome, plan: made }
+    },
+    level: (work) => {
+      level = work
     },
     stop: (services) =>
       whileStopping(() => engine.apply({ ...about, kind: 'stop', services, force: false }, run(life.signal))),

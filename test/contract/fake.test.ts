@@ -27,6 +27,7 @@ describeEngine('the fake', () => {
   })
   return Promise.resolve({
     engine,
+    keepsStopped: true,
     reopen: () => engine.reopen(),
     readFile: (service: string, path: string) => Promise.resolve(engine.readFile(service, path)),
     crash: (service: string, exitCode: number) => {

@@ -11,7 +11,10 @@ export async function bootstrap(
   options: { readonly json?: boolean },
 ): Promise<number> {
   const { io } = context
-  const { steps, engineVersion, localImages, needsGroup } = await bringWhatLacks(context)
+  const { steps, engineVersion, localImages, needsGroup } = await bringWhatLacks(
+    context,
+    context.globals.engine === 'kind',
+  )
   const file = needsGroup ? null : await writeProjectEnv(context, localImages)
   if (options.json === true) {
     printJson(io, { engine: engineVersion, steps, env: file })

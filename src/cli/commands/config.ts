@@ -3,7 +3,8 @@ import { formatPosition } from '../../core/error.js'
 import type { Project, Service } from '../../core/project.js'
 import type { CommandContext } from '../commands.js'
 import { print, printJson } from '../io.js'
-import { createEngine, openStack } from '../stack.js'
+import { createEngine } from '../engine.js'
+import { openStack } from '../stack.js'
 
 /** `devstack config`: the resolved Project, and where each service is written. */
 export async function config(

@@ -1,37 +1,59 @@
 import { DevstackError } from '../../core/error.js'
 import type { SessionClient } from '../../host/session/client.js'
 import type { CommandContext } from '../commands.js'
-import { confirm, print, printJson } from '../io.js'
+import { confirm, print, printJson, type Io } from '../io.js'
 import { withSession } from '../launch.js'
-import { openStack } from '../stack.js'
+import { openStack, type StackRef } from '../stack.js'
+
+/** Stopped nodes are started to be asked who else lives there. */
+const CLUSTER_MS = 5 * 60_000
 
 /** `devstack down`: stops and removes what runs; with `--volumes` the data too, after a question. */
 export async function down(
   context: CommandContext,
-  options: { readonly volumes?: boolean; readonly json?: boolean },
+  options: { readonly volumes?: boolean; readonly cluster?: boolean; readonly json?: boolean },
 ): Promise<number> {
   const { io, globals } = context
-  const stack = await openStack(context)
-  const volumes = options.volumes === true
+  const cluster = options.cluster === true
+  const stack = await openStack(cluster ? { io, globals: { ...globals, engine: 'kind' } } : context)
+  // The volumes of a cluster go with it.
+  const volumes = options.volumes === true || cluster
   if (volumes) {
-    const consent = await confirm(io, `Delete all data of ${stack.name} (its volumes)?`, globals)
+    const what = cluster ? 'Remove the cluster and with it all data' : 'Delete all data'
+    const consent = await confirm(io, `${what} of ${stack.name} (its volumes)?`, globals)
     if (consent === null)
       throw new DevstackError(
         'CONSENT_NEEDED',
         'deleting data asks first, and there is no terminal to ask on',
         {
-          hint: 'devstack down --volumes --yes',
+          hint: `devstack down --${cluster ? 'cluster' : 'volumes'} --yes`,
         },
       )
     if (!consent) return 1
   }
   const begin = performance.now()
   const services = await withSession(stack, io.env, (client) => remove(client, volumes), true)
+  const removed = cluster && (await removeCluster(io, stack))
   const seconds = (performance.now() - begin) / 1000
   if (options.json === true)
-    printJson(io, { project: stack.name, engine: stack.engine, services, volumes, seconds })
-  else print(io, summary(stack.name, services, volumes, seconds))
+    printJson(io, {
+      project: stack.name,
+      engine: stack.engine,
+      services,
+      volumes,
+      ...(cluster ? { cluster: removed } : {}),
+      seconds,
+    })
+  else {
+    print(io, summary(stack.name, services, volumes, seconds))
+    if (cluster) print(io, removed ? 'the cluster is removed' : 'there was no cluster')
+  }
   return 0
+}
+
+async function removeCluster(io: Io, stack: StackRef): Promise<boolean> {
+  const { removeOwnCluster } = await import('../cluster.js')
+  return await removeOwnCluster(io, stack, AbortSignal.timeout(CLUSTER_MS))
 }
 
 /** Resolves with the services that it removed. */

@@ -2,7 +2,8 @@ import { constants } from 'node:os'
 import { DevstackError } from '../../core/error.js'
 import { checkNames } from '../check-names.js'
 import type { CommandContext } from '../commands.js'
-import { createEngine, openStack } from '../stack.js'
+import { createEngine } from '../engine.js'
+import { openStack } from '../stack.js'
 
 interface ExecOptions {
   readonly user?: string

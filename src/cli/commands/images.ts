@@ -6,7 +6,8 @@ import { findSuperseded, pruneSuperseded } from '../../engines/images/prune.js'
 import { IMAGE_LABEL, loadRecipes } from '../../engines/images/recipes.js'
 import type { CommandContext } from '../commands.js'
 import { print, printJson } from '../io.js'
-import { createEngine, imageEngine, openStack, packagePath } from '../stack.js'
+import { createEngine } from '../engine.js'
+import { imageEngine, openStack, packagePath } from '../stack.js'
 import { formatTable } from '../table.js'
 
 interface Row {

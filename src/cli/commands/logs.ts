@@ -4,7 +4,8 @@ import type { LogRecord } from '../../orchestrator/ports.js'
 import { checkNamesOfContainers } from '../check-names.js'
 import type { CommandContext } from '../commands.js'
 import { parseDuration } from '../duration.js'
-import { createEngine, openStack } from '../stack.js'
+import { createEngine } from '../engine.js'
+import { openStack } from '../stack.js'
 
 interface LogsOptions {
   readonly follow?: boolean

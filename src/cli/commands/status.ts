@@ -1,6 +1,6 @@
 import { isReady } from '../../orchestrator/execute.js'
 import type { InstanceUsage } from '../../orchestrator/ports.js'
-import { fitText, serviceRows, summaryText } from '../../core/select.js'
+import { closedPort, fitText, serviceRows, summaryText } from '../../core/select.js'
 import { lastUpdate } from '../../core/select-update.js'
 import type { ServiceState, StackState, UpdateRecord, UpdateStep } from '../../core/state.js'
 import { formatBytes } from '../../core/text.js'
@@ -109,7 +109,7 @@ function statusJson(stack: StackRef, state: StackState, usage: readonly Instance
           ? null
           : { ref: service.image.ref, origin: service.image.origin, reduced: service.image.reduced },
       ...usageOf(service, usage),
-      cause: service.cause,
+      cause: service.cause ?? closedPort(service),
     })),
   }
 }

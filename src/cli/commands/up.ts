@@ -33,6 +33,7 @@ export async function up(
   const stack = await openStack(context)
   const elsewhere = await prepareMachine(context)
   if (elsewhere !== null) return elsewhere
+  if (stack.engine === 'kind') await (await import('../cluster.js')).prepareCluster(context, stack)
   const join = (): Promise<Joined> =>
     ensureSession(stack, context.io.env, { fromStart: ui === 'json', server })
   let joining = join()

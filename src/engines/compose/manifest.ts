@@ -1,21 +1,20 @@
 import { resolve } from 'node:path'
-import type { Instance, Service } from '../../core/project.js'
+import type { Instance, Project, Service } from '../../core/project.js'
 import { isMounted, targetOf } from '../../core/update.js'
 import { decodeManifest } from '../images/manifest.js'
 import type { Manifest } from '../images/manifest.js'
 import type { Docker } from './docker.js'
 import { LABEL } from './labels.js'
-import type { Resolved } from './resolve.js'
 import { deliveringRule } from './watched.js'
 
 /** The Manifest of an instance's image, with the paths that its files have in the container. */
 export async function readManifest(
   docker: Docker,
-  resolved: Resolved | null,
+  project: Project | null,
   instance: Instance,
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, string>> | null> {
-  const service = resolved?.resolution.project.services[instance.service]
+  const service = project?.services[instance.service]
   const path = `/images/${encodeURIComponent(instance.imageId)}/json`
   const image = await docker.get<{ readonly Config?: { readonly Labels?: Record<string, string> | null } }>(
     path,

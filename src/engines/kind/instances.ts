@@ -1,6 +1,6 @@
 import type { Health, Instance, InstanceState } from '../../core/project.js'
 import type { Gates } from './gates.js'
-import { containerNotes, instanceId } from './pods.js'
+import { containerNotes, instanceId, openedAt } from './pods.js'
 import type { ContainerStatus, ContainerNote, Pod } from './pods.js'
 
 /** By service: id of the local image that it should be made from; a missing key: not known. */
@@ -18,10 +18,31 @@ function isEvicted(pod: Pod): boolean {
 
 /** What runs of the stack: each container of each pod that is one of its services. */
 export function toInstances(pods: readonly Pod[], gates: Gates, wanted: WantedImages): readonly Instance[] {
-  return pods
-    .filter(isAlive)
+  return withoutEarlierTries(pods.filter(isAlive))
     .flatMap((pod) => instancesOf(pod, gates, wanted))
     .sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
+}
+
+/** A Job makes a pod for each try: the last one is what it is now. */
+function withoutEarlierTries(pods: readonly Pod[]): readonly Pod[] {
+  const last = new Map<string, Pod>()
+  for (const pod of pods) {
+    const job = jobOf(pod)
+    const known = job === null ? undefined : last.get(job)
+    if (job !== null && (known === undefined || isLater(pod, known))) last.set(job, pod)
+  }
+  return pods.filter((pod) => {
+    const job = jobOf(pod)
+    return job === null || last.get(job) === pod
+  })
+}
+
+function jobOf({ metadata }: Pod): string | null {
+  return metadata.ownerReferences?.find(({ kind }) => kind === 'Job')?.uid ?? null
+}
+
+function isLater({ metadata: one }: Pod, { metadata: other }: Pod): boolean {
+  return Date.parse(one.creationTimestamp ?? '') >= Date.parse(other.creationTimestamp ?? '')
 }
 
 export function instancesOf(pod: Pod, gates: Gates, wanted: WantedImages): readonly Instance[] {
@@ -42,7 +63,9 @@ function toInstance(
   const restartCount = status?.restartCount ?? 0
   const id = instanceId({ uid, container, restartCount })
   const startedAt = status?.state?.running?.startedAt ?? status?.state?.terminated?.startedAt ?? null
-  const waits = note.gated && status?.state?.running !== undefined && !gates.isOpen(id, startedAt)
+  const opened = gates.openedAt(id) ?? openedAt(pod, container, restartCount)
+  const isOpen = opened !== null || gates.isOpen(id, startedAt)
+  const waits = note.gated && status?.state?.running !== undefined && !isOpen
   const state = waits ? 'created' : stateOf(pod, status)
   const ended = state === 'exited' ? endOf(status) : undefined
   return {
@@ -54,7 +77,7 @@ function toInstance(
     exitCode: ended?.exitCode ?? null,
     oomKilled: ended?.reason === 'OOMKilled',
     restarts: restartCount,
-    startedAt: waits ? null : (gates.openedAt(id) ?? startedAt),
+    startedAt: waits ? null : (opened ?? startedAt),
     configHash: note.configHash,
     imageId: note.imageId,
     wantedImageId: wanted[note.service] ?? note.imageId,

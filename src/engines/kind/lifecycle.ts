@@ -44,6 +44,24 @@ export async function scaleUp(kube: Kube, workload: Workload, signal: AbortSigna
   return true
 }
 
+/** Deletes one that is over for good, so that it can be made anew: a Job that failed, a pod that ended. */
+export async function clearOver(kube: Kube, workload: Workload, signal: AbortSignal): Promise<void> {
+  const there = await readWorkload(kube, workload, signal)
+  const path = await pathOf(kube, workload, signal)
+  if (there === null || path === null || !isOver(there)) return
+  await kube.delete(path, { propagation: 'Background' }, signal)
+  while ((await kube.get(path, signal)) !== null) await sleep(LOOK_MS, undefined, { signal })
+}
+
+function isOver({ kind, status }: KubeObject): boolean {
+  const { phase, conditions = [] } = (status ?? {}) as {
+    readonly phase?: string
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[]
+  }
+  if (kind === 'Pod') return phase === 'Succeeded' || phase === 'Failed'
+  return kind === 'Job' && conditions.some(({ type, status: value }) => type === 'Failed' && value === 'True')
+}
+
 /** Takes its pods away, and resolves when they are gone; data stays. `force`: they get no time to end. */
 export async function stopWorkload(
   kube: Kube,

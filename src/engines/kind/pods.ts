@@ -68,6 +68,8 @@ export const KUBE_ANNOTATION = {
   worktree: 'devstack.dev/worktree',
   /** On pod templates: JSON, container name -> {@link ContainerNote}. */
   containers: 'devstack.dev/containers',
+  /** On pods: JSON, {@link PodInstanceRef} `container/restartCount` -> when its gate was opened, RFC 3339. */
+  opened: 'devstack.dev/opened',
   /** In manifests, on a workload or its pod template: JSON, as Compose's `depends_on`: service -> condition. */
   dependsOn: 'devstack.dev/depends-on',
   /** In manifests, on a Service: the port of 127.0.0.1 that leads to it. */
@@ -106,12 +108,25 @@ export function parseInstanceId(id: string): PodInstanceRef | null {
   return Number.isInteger(restartCount) ? { uid, container, restartCount } : null
 }
 
+/** When the gate of this run of a container was opened, RFC 3339; null: nobody noted that it was. */
+export function openedAt(pod: Pod, container: string, restartCount: number): string | null {
+  const noted = parseNotes(pod.metadata.annotations?.[KUBE_ANNOTATION.opened])
+  const at = noted[`${container}/${String(restartCount)}`]
+  return typeof at === 'string' ? at : null
+}
+
 /** Our notes on a pod's containers, by container; none where it is not ours or its annotation is broken. */
 export function containerNotes(pod: Pod): Readonly<Record<string, ContainerNote>> {
-  const text = pod.metadata.annotations?.[KUBE_ANNOTATION.containers]
+  return parseNotes(pod.metadata.annotations?.[KUBE_ANNOTATION.containers]) as Readonly<
+    Record<string, ContainerNote>
+  >
+}
+
+function parseNotes(text: string | undefined): Readonly<Record<string, unknown>> {
   if (text === undefined) return {}
   try {
-    return JSON.parse(text) as Readonly<Record<string, ContainerNote>>
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
   } catch {
     return {}
   }

@@ -1,0 +1,156 @@
+import { DevstackError } from '../core/error.js'
+import type { Progress } from '../core/events.js'
+import type { EnsureOptions } from '../engines/kind/cluster/options.js'
+import { engineEndpoint } from '../host/bootstrap/endpoint.js'
+import { stateRoot } from '../host/project/state.js'
+import type { CommandContext } from './commands.js'
+import { confirm, printError, type Io } from './io.js'
+import { bringWhatLacks } from './machine.js'
+import { packagePath, type StackRef } from './stack.js'
+
+/** Its name for kind: one cluster a user. */
+export const CLUSTER = 'devstack'
+
+/** A namespace a worktree: as DNS has it, which project names nearly are. */
+export function namespaceOf(project: string): string {
+  return project.slice(0, 63).replaceAll('_', '-').replace(/-+$/, '')
+}
+
+/** What every question about the cluster takes. */
+export async function clusterOptions(env: Io['env']) {
+  const { createDocker } = await import('../engines/compose/docker.js')
+  const docker = createDocker((await engineEndpoint(env)).host)
+  return { name: CLUSTER, stateRoot: stateRoot(env), docker, env }
+}
+
+/**
+ * Sees that the cluster is there before a session is started: tools, node image, nodes; tells on stderr how far it is. Costs a
+ * few questions where nothing lacks.
+ * @throws DevstackError STATE_FOREIGN, IMAGE_UNAVAILABLE, PORT_TAKEN, CONSENT_NEEDED, ...
+ */
+export async function prepareCluster(context: CommandContext, stack: StackRef): Promise<void> {
+  const { io, globals } = context
+  const { findCluster, ensureCluster } = await import('../engines/kind/cluster/ensure.js')
+  const options = await clusterOptions(io.env)
+  const controller = new AbortController()
+  const stop = (): void => controller.abort(new DevstackError('CANCELLED', 'interrupted'))
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
+  const { signal } = controller
+  try {
+    if (await runs(() => findCluster(options, signal))) return
+    await bringWhatLacks(context, true)
+    const image = await bringNodeImage(context, stack, signal)
+    const line = createProgressLine(io, 'cluster')
+    const { formatOwner, portOwner } = await import('../host/doctor/ports.js')
+    const wanted: EnsureOptions = {
+      ...options,
+      image,
+      configFile: stack.clusterConfig,
+      progress: line.tell,
+      warn: (message, hint) => {
+        line.end()
+        printError(io, hint === null ? message : `${message}; ${hint}`)
+      },
+      portOwner: async (port) => {
+        const owner = await portOwner(port, { env: io.env })
+        return owner === null ? null : formatOwner(owner)
+      },
+      confirmLoss: async (why) => {
+        line.end()
+        return (
+          (await confirm(io, `${why}. Make the cluster anew? All data in it will be gone.`, globals)) === true
+        )
+      },
+    }
+    try {
+      await ensureCluster(wanted, signal)
+    } finally {
+      line.end()
+    }
+  } finally {
+    process.removeListener('SIGINT', stop)
+    process.removeListener('SIGTERM', stop)
+  }
+}
+
+/** False also where it stands still: then it is started. */
+async function runs(find: () => Promise<unknown>): Promise<boolean> {
+  try {
+    return (await find()) !== null
+  } catch (error) {
+    if (error instanceof DevstackError && error.code === 'ENGINE_NOT_RUNNING') return false
+    throw error
+  }
+}
+
+async function bringNodeImage({ io }: CommandContext, stack: StackRef, signal: AbortSignal): Promise<string> {
+  const { ensureNodeImage } = await import('../engines/kind/node-image/node-image.js')
+  const line = createProgressLine(io, 'node image')
+  try {
+    const { ref } = await ensureNodeImage(
+      {
+        env: io.env,
+        endpoint: (await engineEndpoint(io.env)).host,
+        kindFolder: packagePath('kind'),
+        recipesFolder: packagePath('compose/images'),
+        source: stack.imageSource,
+        progress: line.tell,
+      },
+      signal,
+    )
+    return ref
+  } finally {
+    line.end()
+  }
+}
+
+interface ProgressLine {
+  readonly tell: (progress: Progress) => void
+  readonly end: () => void
+}
+
+const LINE_MS = 10_000
+
+/** What is done now: in place on a terminal; elsewhere a line for each new step, and a sign of life now and then. */
+function createProgressLine({ stderr }: Io, what: string): ProgressLine {
+  let last = ''
+  let toldAt = 0
+  let open = false
+  return {
+    tell({ text, step, steps, percent }) {
+      const count = step === null || steps === null ? '' : ` ${String(step)}/${String(steps)}`
+      const share = percent === null ? '' : `, ${String(Math.round(percent))}%`
+      const line = `◐ ${what}${count}: ${text}${share}`
+      if (stderr.isTTY) {
+        stderr.write(`\r\u001B[K${line.slice(0, (stderr.columns || 80) - 1)}`)
+        open = true
+        return
+      }
+      const plain = line.replaceAll(/\d+/g, '')
+      if (plain === last && performance.now() - toldAt < LINE_MS) return
+      last = plain
+      toldAt = performance.now()
+      stderr.write(`${line}\n`)
+    },
+    end() {
+      if (open) stderr.write('\r\u001B[K')
+      open = false
+    },
+  }
+}
+
+/** Removes the cluster, once nothing of the stack is in it any more. False where there was none. */
+export async function removeOwnCluster(
+  io: Io,
+  stack: Pick<StackRef, 'name'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { removeCluster } = await import('../engines/kind/cluster/remove.js')
+  const options = await clusterOptions(io.env)
+  const namespace = namespaceOf(stack.name)
+  return await removeCluster(
+    { ...options, namespace, force: false, say: (text) => printError(io, text) },
+    signal,
+  )
+}

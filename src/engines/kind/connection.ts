@@ -1,0 +1,58 @@
+import { DevstackError } from '../../core/error.js'
+import { createKube } from './kube/kube.js'
+import type { KindCluster, Kube } from './kube-ports.js'
+import { createPodFeed } from './pod-feed.js'
+import type { PodFeed } from './pod-feed.js'
+import { KUBE_LABEL } from './pods.js'
+import { createWakes } from './wake.js'
+import type { Wakes } from './wake.js'
+
+/** The cluster as this process talks to it. */
+export interface Connected {
+  readonly cluster: KindCluster
+  readonly kube: Kube
+  readonly feed: PodFeed
+}
+
+export interface Connection {
+  readonly wakes: Wakes
+  /** Null where there is no cluster. */
+  find(signal: AbortSignal): Promise<Connected | null>
+  /** @throws DevstackError ENGINE_NOT_RUNNING where there is none */
+  get(signal: AbortSignal): Promise<Connected>
+  /** It may be another cluster by now: it is looked for and proven again. */
+  forget(): void
+}
+
+export function createConnection(options: {
+  readonly cluster: (signal: AbortSignal) => Promise<KindCluster | null>
+  readonly project: string
+  readonly namespace: string
+}): Connection {
+  const { cluster, project, namespace } = options
+  const wakes = createWakes()
+  let known: Connected | null = null
+  const find = async (signal: AbortSignal): Promise<Connected | null> => {
+    if (known !== null) return known
+    const found = await cluster(signal)
+    if (found === null) return null
+    const kube = createKube({ access: found.access, namespace })
+    const labelSelector = `${KUBE_LABEL.project}=${project}`
+    known ??= { cluster: found, kube, feed: createPodFeed(kube, { labelSelector, wakes }) }
+    return known
+  }
+  return {
+    wakes,
+    find,
+    async get(signal) {
+      const found = await find(signal)
+      if (found !== null) return found
+      throw new DevstackError('ENGINE_NOT_RUNNING', 'there is no cluster', {
+        hint: 'devstack up --engine kind makes one',
+      })
+    },
+    forget: () => {
+      known = null
+    },
+  }
+}

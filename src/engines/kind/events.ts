@@ -1,0 +1,67 @@
+import type { EngineEvent } from '../../orchestrator/ports.js'
+import { createChannel } from '../compose/channel.js'
+import type { Gates } from './gates.js'
+import type { PodFeed } from './pod-feed.js'
+import type { Pod } from './pods.js'
+import { PodTeller } from './teller.js'
+import type { LastLines } from './teller.js'
+
+/** What happens to the stack's instances, from the call on, until aborted. */
+export function readEvents(
+  feed: PodFeed,
+  gates: Gates,
+  lastLines: LastLines,
+  signal: AbortSignal,
+): AsyncIterable<EngineEvent> {
+  const channel = createChannel<EngineEvent>(() => ending.abort())
+  const ending = new AbortController()
+  const stop = AbortSignal.any([signal, ending.signal])
+  const teller = new PodTeller(gates, lastLines)
+  const pods = new Map<string, Pod>()
+  let last: Promise<void> = Promise.resolve()
+  /** One piece of news after the other, each told whole. */
+  const tell = (news: () => Promise<readonly EngineEvent[]> | readonly EngineEvent[]): Promise<void> => {
+    last = last.then(async () => {
+      for (const event of await news()) channel.push(event)
+    })
+    last.catch((error: unknown) => channel.fail(error))
+    return last
+  }
+  // Nobody else tells that a gate was opened.
+  const unsubscribe = gates.subscribe((instance) => {
+    const pod = pods.get(instance.split('/')[0] ?? '')
+    if (pod !== undefined) void tell(() => teller.pod(pod))
+  })
+
+  const follow = async (): Promise<void> => {
+    let begun = false
+    for await (const news of feed.changes(stop)) {
+      if (news.type === 'lost') {
+        await tell(() => [news])
+      } else if (news.type === 'connected') {
+        pods.clear()
+        for (const pod of news.pods) pods.set(pod.metadata.uid ?? '', pod)
+        const first = !begun
+        begun = true
+        await tell(async () => [
+          { type: 'connected' },
+          ...(first ? teller.begin(news.pods) : await teller.all(news.pods)),
+        ])
+      } else if (news.type === 'changed') {
+        pods.set(news.pod.metadata.uid ?? '', news.pod)
+        await tell(() => teller.pod(news.pod))
+      } else {
+        pods.delete(news.pod.metadata.uid ?? '')
+        await tell(() => teller.gone(news.pod))
+      }
+    }
+  }
+  stop.addEventListener('abort', () => channel.close(), { once: true })
+  follow()
+    .then(
+      () => channel.close(),
+      (error: unknown) => (stop.aborted ? channel.close() : channel.fail(error)),
+    )
+    .finally(unsubscribe)
+  return channel
+}

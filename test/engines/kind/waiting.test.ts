@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest'
+import { waitingOf } from '../../../src/engines/kind/waiting.js'
+import { ended, podOf, runs } from './pods-for-tests.js'
+
+const waits = (reason: string, message = '') =>
+  podOf({ state: { waiting: { reason, message } } }, { phase: 'Pending' })
+
+describe('what a pod waits for', () => {
+  it('is nothing while its containers run or are being made', () => {
+    expect(waitingOf(podOf({ state: runs }))).toBeNull()
+    expect(waitingOf(waits('ContainerCreating'))).toBeNull()
+    expect(waitingOf(podOf(undefined, { phase: 'Pending' }))).toBeNull()
+  })
+
+  it.each([
+    ['ErrImageNeverPull', '', 'the image app:wanted is not on the node'],
+    ['ImagePullBackOff', '', 'the image app:wanted is not on the node, and it could not be pulled'],
+    ['CreateContainerConfigError', 'secret "db" not found', 'app cannot be created: secret "db" not found'],
+  ])('%s is final, and says what it is about', (reason, message, cause) => {
+    expect(waitingOf(waits(reason, message))).toMatchObject({ cause, final: true })
+  })
+
+  it('is memory that no node has, once the scheduler had its time', () => {
+    const message =
+      '0/1 nodes are available: 1 Insufficient memory. preemption: 0/1 nodes are available: 1 No preemption victims found.'
+    const conditions = [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }]
+    expect(waitingOf(podOf(undefined, { phase: 'Pending', conditions }))).toEqual({
+      cause:
+        'no node has enough memory left for what it requests (0/1 nodes are available: 1 Insufficient memory.)',
+      final: false,
+      patienceMs: 5000,
+      hint: 'lower its resources.requests, or stop something: devstack ls',
+    })
+  })
+
+  it('is an init container that works, for as long as it likes', () => {
+    const init = [{ name: 'wait', ready: false, restartCount: 0, image: 'w', imageID: '', state: runs }]
+    const waiting = waitingOf(
+      podOf({ state: { waiting: { reason: 'PodInitializing' } } }, { phase: 'Pending', init }),
+    )
+    expect(waiting).toMatchObject({ cause: 'its init container wait works', patienceMs: null })
+  })
+
+  it('is the pause after a crash, final after the fourth restart', () => {
+    const crashed = (restartCount: number) =>
+      waitingOf(
+        podOf({ restartCount, state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState: ended(3) }),
+      )
+    expect(crashed(1)).toMatchObject({
+      cause: 'app has ended 2 times, the last time with 3; it is started again after a pause',
+      final: false,
+    })
+    expect(crashed(4)?.final).toBe(true)
+  })
+})
