@@ -12,6 +12,8 @@ export interface ConnectionLimits {
   readonly silentMs: number
   /** How long a client that has said all waits for an answer that does not come. */
   readonly halfClosedMs: number
+  /** How long one that has said all and waits for nothing may hear nothing more: the pod is not told that it closed. */
+  readonly answeredMs: number
   /** How long the other side may take to close. */
   readonly closeMs: number
 }
@@ -20,6 +22,7 @@ export const CONNECTION_LIMITS: ConnectionLimits = {
   waitMs: 10_000,
   silentMs: 5000,
   halfClosedMs: 60_000,
+  answeredMs: 1000,
   closeMs: 5000,
 }
 
@@ -225,7 +228,10 @@ export class Connection {
   private clientEnds(): void {
     this.clientEnded = true
     this.stream?.end()
-    this.closeIn(this.host.limits.halfClosedMs)
+    // The streams of a cluster have no end of one direction: whether more is awaited can only be told by what was answered.
+    const { answeredMs, halfClosedMs } = this.host.limits
+    const waits = this.silence !== null || (this.kept !== null && this.keptBytes > 0)
+    this.closeIn(waits ? halfClosedMs : answeredMs)
   }
 
   private podEnds(): void {

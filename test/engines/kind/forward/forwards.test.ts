@@ -199,6 +199,30 @@ describe('addresses of pods', () => {
     expect((await buffer(socket)).equals(answer)).toBe(true)
   })
 
+  test('a client that was answered and closes is not kept, though its pod is not told', async () => {
+    await forwards.close()
+    forwards = make({ answeredMs: 50 })
+    await run('web-1', (socket) => socket.on('data', () => socket.write('an answer')))
+    await forwards.set([target()])
+    const socket = open()
+    socket.write('a request')
+    await once(socket, 'data')
+    socket.destroy()
+    await eventually(() => Promise.resolve(expect(forwards.load).toBe(0)))
+    await eventually(() => Promise.resolve(expect(dialled.every(({ destroyed }) => destroyed)).toBe(true)))
+  })
+
+  test('nor is one that connects, says nothing and closes', async () => {
+    await forwards.close()
+    forwards = make({ answeredMs: 50 })
+    await run('web-1', (socket) => socket.resume())
+    await forwards.set([target()])
+    const socket = open()
+    await once(socket, 'connect')
+    socket.destroy()
+    await eventually(() => Promise.resolve(expect(forwards.load).toBe(0)))
+  })
+
   test('a program that never answers a client that has said all does not keep it for ever', async () => {
     await forwards.close()
     forwards = make({ halfClosedMs: 100 })
