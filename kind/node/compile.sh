@@ -18,7 +18,12 @@ fi
 
 echo "devstack: fetching $module"
 go mod download -x 2>&1 | sed -n 's/^# get .*\/\([^/]*\/@v\/[^:]*zip\): .*/devstack: fetched \1/p'
-packages=$(go list -deps -f '{{if not .Standard}}{{.ImportPath}}{{else}}{{.ImportPath}}{{end}}' ./... | wc -l)
-echo "devstack: compiling $module $packages"
-go build -v -trimpath -buildvcs=false -gcflags=all=-dwarf=false "$@" -o "$output" ./...
+set -- -trimpath -buildvcs=false -gcflags=all=-dwarf=false "$@"
+# What an earlier build, one that was stopped, has left to do: of how many packages.
+packages=$(go list -deps "$@" -f '{{if .Stale}}to do{{else}}done{{end}}' ./...)
+echo "devstack: compiling $module $(echo "$packages" | grep -c '^to do$') of $(echo "$packages" | wc -l)"
+go build -v "$@" -o "$output" ./...
 echo "devstack: compiled $module"
+# What the compilers took of the processors.
+times >/tmp/times
+sed -n '2s/^/devstack: processor time /p' /tmp/times

@@ -9,6 +9,7 @@ out=$(mktemp -d)
 blobs=$out/blobs/sha256
 mkdir -p "$blobs"
 manifests=
+echo 'devstack: packing'
 
 # Stores a file under its sum, and tells `DIGEST SIZE`.
 store() {

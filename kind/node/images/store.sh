@@ -2,6 +2,7 @@
 # Puts the images of an archive into the node's own store, not unpacked: the node's runtime does that when it starts.
 set -eu
 
+echo 'devstack: storing'
 containerd >/tmp/containerd.log 2>&1 &
 runtime=$!
 tries=0
@@ -18,3 +19,4 @@ done
 kill $runtime
 wait $runtime || true
 rm -rf /run/containerd /tmp/containerd.log
+echo 'devstack: stored'

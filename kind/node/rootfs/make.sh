@@ -3,6 +3,7 @@
 # both kinds of control groups; only what runs containers is Debian 13's.
 set -eu
 
+echo 'devstack: making the file system'
 packages=systemd,conntrack,iptables,nftables,iproute2,ethtool,util-linux,mount,kmod,bash,ca-certificates,curl,jq,procps
 packages=$packages,socat,iputils-ping,containerd,containernetworking-plugins
 
@@ -22,3 +23,4 @@ cp /etc/apt/apt.conf.d/90devstack etc/apt/apt.conf.d/
 find usr/lib/cni -type f ! -name ptp ! -name portmap ! -name host-local ! -name loopback ! -name bridge -delete
 rm -f usr/bin/containerd-shim usr/bin/containerd-shim-runc-v1 usr/bin/containerd-stress
 rm -rf var/cache/apt/*.bin var/cache/debconf/*-old var/lib/dpkg/*-old var/log/apt var/log/*.log var/lib/containerd/*
+echo 'devstack: made the file system'
