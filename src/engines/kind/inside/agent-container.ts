@@ -2,7 +2,7 @@ import type { Kube } from '../kube-ports.js'
 import type { ContainerState, ContainerStatus, Pod } from '../pods.js'
 import { AGENT_FOLDER } from './program.js'
 import type { AgentProgram } from './program.js'
-import { NoAgent, NotThere } from './target.js'
+import { NoAgent, NotThere, refusal } from './target.js'
 import type { InsideTarget } from './target.js'
 
 /** What an agent container begins with: it is no service of the stack. */
@@ -20,6 +20,7 @@ const MOST_AGENTS = 40
 /** What is read of a pod here, besides. */
 interface PodMounts {
   readonly shareProcessNamespace?: boolean
+  readonly hostPID?: boolean
   readonly volumes?: readonly { readonly name: string; readonly hostPath?: unknown }[]
   readonly containers: readonly {
     readonly name: string
@@ -145,20 +146,15 @@ async function addAgent(
     return null
   } catch (error) {
     signal.throwIfAborted()
-    const { code, why, message } = error as {
-      readonly code?: string
-      readonly why?: string | null
-      readonly message: string
-    }
-    if (code !== 'OPERATION_FAILED') throw error
-    return why ?? message
+    return refusal(error, 'OPERATION_FAILED')
   }
 }
 
 function describeAgent(pod: Pod, { container }: InsideTarget, name: string): AgentContainer {
   const id = statusOf(pod, container)?.containerID?.replace(/^.*:\/\//, '') ?? ''
   const spec: PodMounts = pod.spec
-  const shared = spec.shareProcessNamespace === true
+  // There the first process is the pod's own, or the node's, and its files are not the container's.
+  const shared = spec.shareProcessNamespace === true || spec.hostPID === true
   return {
     name,
     options: [shared ? `--id=${id}` : `--kept=${AGENT_FOLDER}`],

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { KubeError } from '../kube/errors.js'
 import type { Kube } from '../kube-ports.js'
 import { instanceId } from '../pods.js'
 import { agentTrouble, ensureAgentContainer, readPod } from './agent-container.js'
@@ -7,7 +8,7 @@ import { openAgentStream, StreamBroken, StreamSilent } from './agent-stream.js'
 import type { AgentStream } from './agent-stream.js'
 import { serveCommand } from './program.js'
 import type { AgentProgram } from './program.js'
-import { NoAgent } from './target.js'
+import { NoAgent, refusal } from './target.js'
 import type { InsideTarget } from './target.js'
 
 /** An agent beside a container, with the connection to it that is kept. */
@@ -33,6 +34,8 @@ export interface AgentsOptions {
   readonly program: () => Promise<AgentProgram>
 }
 
+/** HTTP's: asking again does not help. */
+const NOT_ALLOWED: ReadonlySet<number> = new Set([401, 403])
 /** So long an agent container may take to run. */
 const LONGEST_START_MS = 30_000
 /** Between two looks whether it runs: kubelets tell of it a second late. */
@@ -135,13 +138,9 @@ async function connectOnce(
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof StreamBroken && !(error instanceof StreamSilent)) return error.message
-    const { code, why, message } = error as {
-      readonly code?: string
-      readonly why?: string | null
-      readonly message: string
-    }
-    if (code === 'EXEC_FAILED') return why ?? message
-    throw error
+    const cause = refusal(error, 'EXEC_FAILED')
+    if (error instanceof KubeError && NOT_ALLOWED.has(error.status)) throw new NoAgent(cause)
+    return cause
   }
 }
 

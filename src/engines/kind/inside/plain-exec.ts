@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises'
 import { sanitise } from '../../compose/sanitise.js'
 import type { Kube, KubeProcess } from '../kube-ports.js'
+import { refusal } from './target.js'
 
 /** How a command ended that was run with a container's own programs. */
 export interface PlainResult {
@@ -25,13 +26,7 @@ export async function runPlainly(
     process = await kube.exec({ pod, container, argv, stdin: stdin !== null, tty: false }, signal)
   } catch (error) {
     signal.throwIfAborted()
-    const { code, why, message } = error as {
-      readonly code?: string
-      readonly why?: string | null
-      readonly message: string
-    }
-    if (code !== 'EXEC_FAILED') throw error
-    return { exitCode: null, said: why ?? message }
+    return { exitCode: null, said: refusal(error, 'EXEC_FAILED') }
   }
   let said = Buffer.alloc(0)
   const keep = (chunk: Buffer): void => {

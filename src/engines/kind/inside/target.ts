@@ -27,3 +27,9 @@ export function cannotStart(service: string, name: string, cause: string | null)
     hint: /not found|no such file/i.test(cause ?? '') ? `its image has no ${name}` : null,
   })
 }
+
+/** Why the cluster refused, where the error is of that kind; any other is thrown on. */
+export function refusal(error: unknown, code: 'OPERATION_FAILED' | 'EXEC_FAILED'): string {
+  if (!(error instanceof DevstackError) || error.code !== code) throw error
+  return error.why ?? error.message
+}

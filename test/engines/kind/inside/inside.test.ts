@@ -125,12 +125,15 @@ describe.skipIf(cannotRunAgent !== null)('an agent beside a container', () => {
     expect(kube.added.map(({ name }) => name)).toEqual(['devstack-agent-2'])
   })
 
-  test('is told which process is the container’s where a pod’s containers share theirs', async () => {
-    kube = new FakeKube(node, ['api'], { shareProcessNamespace: true })
-    inside = open()
-    await inside.prepare(API, signal())
-    expect(kube.execs[0]?.argv.at(-1)).toBe(`--id=${'0'.repeat(64)}`)
-  })
+  test.each(['shareProcessNamespace', 'hostPID'])(
+    'is told which process is the container’s: %s',
+    async (name) => {
+      kube = new FakeKube(node, ['api'], { [name]: true })
+      inside = open()
+      await inside.prepare(API, signal())
+      expect(kube.execs[0]?.argv.at(-1)).toBe(`--id=${'0'.repeat(64)}`)
+    },
+  )
 
   test('keeps out of folders of the node’s machine', async () => {
     kube = new FakeKube(node, [], {

@@ -32,6 +32,7 @@ my (%option, @extra);
 # is named after the container, tells it apart.
 sub main_process {
     return 1 unless defined $option{id};
+    die "the container has no name\n" if $option{id} eq '';
     opendir my $processes, '/proc' or die "cannot read /proc: $!\n";
     for my $pid (sort { $a <=> $b } grep { /^\d+$/ } readdir $processes) {
         return $pid if index(content("/proc/$pid/cgroup"), $option{id}) >= 0;
