@@ -1,4 +1,4 @@
-import { kindOf } from '../../../core/kubernetes-objects.js'
+import { kindOf, textAt } from '../../../core/kubernetes-objects.js'
 import type { Fields } from '../../../core/kubernetes-objects.js'
 import type { KubeObject } from '../kube-ports.js'
 import { stableHash } from './hash.js'
@@ -14,7 +14,7 @@ const CHANGEABLE: Readonly<Record<string, readonly string[]>> = {
     'template',
     'updateStrategy',
   ],
-  'Job.batch': ['activeDeadlineSeconds', 'backoffLimit', 'parallelism', 'podFailurePolicy', 'suspend'],
+  'Job.batch': ['activeDeadlineSeconds', 'backoffLimit', 'parallelism', 'suspend'],
   PersistentVolumeClaim: ['resources', 'volumeAttributesClassName'],
   Pod: [],
 }
@@ -31,12 +31,18 @@ function fixedPart(object: KubeObject): unknown {
   const spec = (object['spec'] ?? {}) as Fields
   const changeable = Object.hasOwn(CHANGEABLE, kind) ? CHANGEABLE[kind] : undefined
   if (changeable !== undefined) {
-    return Object.fromEntries(Object.entries(spec).filter(([key]) => !changeable.includes(key)))
+    const fixed = Object.fromEntries(Object.entries(spec).filter(([key]) => !changeable.includes(key)))
+    return kind === 'StatefulSet.apps' ? { ...fixed, strategy: strategyOf(spec) } : fixed
   }
-  if (FIXED_SELECTOR.has(kind)) return { selector: spec['selector'] }
+  if (FIXED_SELECTOR.has(kind)) return { selector: spec['selector'], strategy: strategyOf(spec) }
   if (kind === 'Service') return { headless: spec['clusterIP'] === 'None' }
   if (kind === 'RoleBinding.rbac.authorization.k8s.io') return { roleRef: object['roleRef'] }
   if (kind !== 'ConfigMap' && kind !== 'Secret') return null
   const { metadata: _metadata, ...content } = object
   return object['immutable'] === true ? content : { type: object['type'] }
+}
+
+/** The server has filled in the details of the one, and refuses them for the other. */
+function strategyOf(spec: Fields): string {
+  return textAt(spec, ['strategy', 'type']) ?? textAt(spec, ['updateStrategy', 'type']) ?? 'RollingUpdate'
 }

@@ -67,18 +67,6 @@ function hintFor({ kind }: ManifestObject): string {
   return 'leave it out of the manifests that devstack applies, and apply it once with kubectl'
 }
 
-/** The namespace that the manifests are written for: the one that most of them name. */
-export function manifestNamespace(objects: readonly ManifestObject[]): string | null {
-  const counts = new Map<string, number>()
-  for (const object of objects) {
-    const namespace = textAt(object, ['metadata', 'namespace'])
-    if (namespace !== null) counts.set(namespace, (counts.get(namespace) ?? 0) + 1)
-  }
-  const named = [...counts].sort(([, one], [, other]) => other - one)[0]?.[0]
-  const lone = objects.filter((object) => kindOf(object) === 'Namespace')
-  return named ?? (lone.length === 1 ? (lone[0]?.metadata.name ?? null) : null)
-}
-
 const HOST_WORDS: Readonly<Record<string, string>> = {
   hostNetwork: 'the network',
   hostPID: 'the processes',

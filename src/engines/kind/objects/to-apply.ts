@@ -14,8 +14,11 @@ import { tellForeignNames } from './names.js'
 import { STAGES, stageOf } from './order.js'
 import type { Stage } from './order.js'
 import { plainFields, plainMetadata } from './other-kinds.js'
-import { manifestNamespace, mayApply } from './refuse.js'
+import { manifestNamespace, tellPodSecurity } from './namespace.js'
+import { mayApply } from './refuse.js'
 import { applyTemplate } from './template.js'
+
+export { namespaceObject } from './namespace.js'
 
 /** An object as devstack applies it. */
 export interface DesiredObject {
@@ -50,6 +53,7 @@ export function toApply(objects: readonly ManifestObject[], decisions: Decisions
   const own = objects.filter(
     (object) => kindOf(object) !== 'ConfigMap' || object.metadata.name !== GATE.configMap,
   )
+  tellPodSecurity(objects, namespace, findings)
   const allowed = own.filter((object) => mayApply(object, namespace, findings))
   if (namespace !== null && namespace !== decisions.namespace) {
     tellForeignNames(allowed, namespace, decisions.namespace, findings)
@@ -71,25 +75,6 @@ export function configHashes(desired: Desired): Readonly<Record<string, string>>
       (workload?.services ?? []).map((service) => [service, configHash] as const),
     ),
   )
-}
-
-/** The stack's namespace, for whoever creates it: with the labels of the manifests' own, where that is one of them. */
-export function namespaceObject(
-  objects: readonly ManifestObject[],
-  { project, namespace, worktree }: Pick<Decisions, 'project' | 'namespace' | 'worktree'>,
-): KubeObject {
-  const wanted = manifestNamespace(objects)
-  const own = objects.find((object) => kindOf(object) === 'Namespace' && object.metadata.name === wanted)
-  const { 'kubernetes.io/metadata.name': _name, ...labels } = textsAt(own, ['metadata', 'labels'])
-  return {
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: {
-      name: namespace,
-      labels: { ...labels, [KUBE_LABEL.managedBy]: 'devstack', [KUBE_LABEL.project]: project },
-      annotations: { [KUBE_ANNOTATION.worktree]: worktree },
-    },
-  }
 }
 
 interface Made {

@@ -251,6 +251,9 @@ describe('what cannot be changed while it is there has a hash of its own', () =>
     ['the image of a Job', JOB, JOB.replace('shop-api', 'other')],
     ['the claims of a StatefulSet', SET, SET.replace('1Gi', '2Gi')],
     ['the selector of a Deployment', API, API.replaceAll('app: api', 'app: b')],
+    ['the strategy of a Deployment', API, API.replace('spec:\n', 'spec:\n  strategy: { type: Recreate }\n')],
+    ['the strategy of a StatefulSet', SET, SET.replace('replicas: 1', 'updateStrategy: {type: OnDelete}')],
+    ['the failure policy of a Job', JOB, JOB.replace('backoffLimit: 3', 'podFailurePolicy: {rules: []}')],
     ['the modes of a claim', CLAIM, CLAIM.replace('ReadWriteOnce', 'ReadWriteMany')],
     [
       'the data of an immutable ConfigMap',
@@ -404,8 +407,11 @@ describe('what reaches out of the namespace is refused with its reason', () => {
 
   test('but the namespace that the rest is in is only replaced, and lends its labels', () => {
     const own = `---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {pod-security.kubernetes.io/enforce: baseline}}\n`
-    const { objects, problems } = apply(own + '---' + API)
+    const { objects, problems, warnings } = apply(own + '---' + API)
     expect(problems).toEqual([])
+    expect(warnings.map(({ message }) => message)).toEqual([
+      'Namespace shop refuses pods that are not "baseline"; here they run, so that files can be delivered',
+    ])
     expect(objects.map(({ object }) => object.kind)).toEqual(['Deployment'])
     const namespace = namespaceObject(parse(own + '---' + API), decide([]))
     expect(namespace.metadata).toEqual({
@@ -413,7 +419,7 @@ describe('what reaches out of the namespace is refused with its reason', () => {
       labels: {
         'app.kubernetes.io/managed-by': 'devstack',
         'devstack.dev/project': 'shop-x',
-        'pod-security.kubernetes.io/enforce': 'baseline',
+        'pod-security.kubernetes.io/warn': 'baseline',
       },
       annotations: { 'devstack.dev/worktree': '/work/shop-x' },
     })
