@@ -1,6 +1,6 @@
 import type { Health, Instance, InstanceState } from '../../core/project.js'
 import type { Gates } from './gates.js'
-import { containerNotes, instanceId, openedAt } from './pods.js'
+import { containerNotes, instanceId, openedAt, statusOf } from './pods.js'
 import type { ContainerStatus, ContainerNote, Pod } from './pods.js'
 
 /** By service: id of the local image that it should be made from; a missing key: not known. */
@@ -59,7 +59,7 @@ function toInstance(
   wanted: WantedImages,
 ): Instance {
   const { uid = '', name } = pod.metadata
-  const status = pod.status?.containerStatuses?.find((candidate) => candidate.name === container)
+  const status = statusOf(pod, container)
   const restartCount = status?.restartCount ?? 0
   const id = instanceId({ uid, container, restartCount })
   const startedAt = status?.state?.running?.startedAt ?? status?.state?.terminated?.startedAt ?? null
@@ -109,7 +109,9 @@ function healthOf(
   status: ContainerStatus | undefined,
   state: InstanceState,
 ): Health {
-  const spec = pod.spec.containers.find(({ name }) => name === container)
+  const spec = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].find(
+    ({ name }) => name === container,
+  )
   if (spec?.readinessProbe === undefined || state !== 'running') return 'none'
   return status?.ready === true ? 'healthy' : 'starting'
 }

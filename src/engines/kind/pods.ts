@@ -108,6 +108,12 @@ export function parseInstanceId(id: string): PodInstanceRef | null {
   return Number.isInteger(restartCount) ? { uid, container, restartCount } : null
 }
 
+/** Of a container, or of a sidecar, which is an init container that goes on. */
+export function statusOf({ status }: Pod, container: string | undefined): ContainerStatus | undefined {
+  const all = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])]
+  return all.find(({ name }) => name === container)
+}
+
 /** When the gate of this run of a container was opened, RFC 3339; null: nobody noted that it was. */
 export function openedAt(pod: Pod, container: string, restartCount: number): string | null {
   const noted = parseNotes(pod.metadata.annotations?.[KUBE_ANNOTATION.opened])

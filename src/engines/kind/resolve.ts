@@ -10,6 +10,7 @@ import type { CommandOverride } from '../compose/options.js'
 import { desire, writtenContainers } from './desired.js'
 import type { DesiredStack, ReadStack, WrittenContainer } from './desired.js'
 import { settleForwardPorts } from './forward/ports.js'
+import { lendImages } from './lend-images.js'
 import { chooseLocalImages, namedImages } from './local-images.js'
 import type { LocalImages } from './local-images.js'
 import { configHashes } from './objects/to-apply.js'
@@ -41,9 +42,11 @@ export async function resolve(
     readManifests({ paths: options.manifests, env: options.compose.env }, signal),
     builder.resolve({ ...request, services: [] }, emit, signal),
   ])
-  const { objects, locate } = manifests
+  const { locate } = manifests
   refuse(manifests.problems)
   const about = contextOf(context, compose.project, manifests.inputs, locate)
+  const read = projectFromKubernetes(manifests.objects, about)
+  const objects = lendImages(manifests.objects, read.workloads, compose.project)
   const draft = projectFromKubernetes(objects, about)
   refuse(draft.problems)
   checkServices(request.services, Object.keys(draft.project.services))

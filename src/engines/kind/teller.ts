@@ -2,8 +2,8 @@ import type { Health, Instance } from '../../core/project.js'
 import type { EngineEvent } from '../../orchestrator/ports.js'
 import type { Gates } from './gates.js'
 import { instancesOf, isAlive } from './instances.js'
-import { containerNotes, instanceId, parseInstanceId } from './pods.js'
-import type { ContainerState, ContainerStatus, Pod } from './pods.js'
+import { containerNotes, instanceId, parseInstanceId, statusOf } from './pods.js'
+import type { ContainerState, Pod } from './pods.js'
 import { waitingOf } from './waiting.js'
 
 /** The last log lines of a container: of its run before the present one with `previous`. */
@@ -195,8 +195,4 @@ function endOf(pod: Pod, id: string, present: Instance): Terminated | undefined 
   if (id === present.id) return status.state?.terminated ?? status.lastState?.terminated
   const isBefore = id === instanceId({ ...ref, restartCount: status.restartCount - 1 })
   return isBefore ? status.lastState?.terminated : undefined
-}
-
-function statusOf(pod: Pod, container: string | undefined): ContainerStatus | undefined {
-  return pod.status?.containerStatuses?.find(({ name }) => name === container)
 }
