@@ -1,13 +1,14 @@
 import { DevstackError } from '../../../core/error.js'
 import type { Progress } from '../../../core/events.js'
 import type { Docker } from '../../compose/docker.js'
-import { describeImage, layoutFiles, readParts } from './made-image.js'
+import { blobPath, describeImage, layoutFiles, readParts } from './made-image.js'
 import type { ImageParts } from './made-image.js'
 import { fullReference } from './node-reference.js'
 import { createNodeStore } from './node-store.js'
 import type { NodeStore } from './node-store.js'
 import { passImages } from './saved-images.js'
-import { TAR_END } from './tar.js'
+import { TAR_END, tarFile } from './tar.js'
+import { pushTopLayers } from './top-layers.js'
 
 /** An image of the local engine that the nodes need. */
 export interface SentImage {
@@ -76,7 +77,10 @@ export async function sendInto(
   const parts = new Map(
     await Promise.all([...ids].map(async (id) => [id, await readParts(docker, id, signal)] as const)),
   )
-  const rest = await Promise.all(lacking.map((node) => describeThose(node, parts, tell.moved, signal)))
+  const pushed = await pushThose(docker, lacking, parts, signal)
+  const rest = await Promise.all(
+    lacking.map((node) => describeThose(node, parts, pushed, tell.moved, signal)),
+  )
   await saveThose(
     docker,
     rest.filter(({ lacks }) => lacks.length > 0),
@@ -96,20 +100,45 @@ async function look(
   return { store, lacks, has: lacks.length === 0 ? new Set() : await store.blobs(signal) }
 }
 
-/** Sends the images whose layers are all there; what is left has to be packed by the engine. */
+/** Layers that some node lacks, of images of which that is a small part. */
+async function pushThose(
+  docker: Docker,
+  nodes: readonly NodeLacks[],
+  parts: ReadonlyMap<string, ImageParts>,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Buffer>> {
+  const pushed = new Map<string, Buffer>()
+  for (const [id, { layers }] of parts) {
+    const takers = nodes.filter(({ lacks }) => lacks.some((lack) => lack.id === id))
+    const lacked = layers.filter((layer) => !pushed.has(layer) && takers.some(({ has }) => !has.has(layer)))
+    const found = await pushTopLayers(docker, { id, layers, missing: new Set(lacked) }, signal)
+    for (const [digest, layer] of found ?? []) pushed.set(digest, layer)
+  }
+  return pushed
+}
+
+/** Sends the images whose layers are there, or were pushed; what is left has to be packed by the engine. */
 async function describeThose(
   node: NodeLacks,
   parts: ReadonlyMap<string, ImageParts>,
+  pushed: ReadonlyMap<string, Buffer>,
   moved: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<NodeLacks> {
   const whole = node.lacks.flatMap((lack) => {
     const image = parts.get(lack.id)
-    return image !== undefined && image.layers.every((layer) => node.has.has(layer)) ? [{ lack, image }] : []
+    const isThere = (layer: string): boolean => node.has.has(layer) || pushed.has(layer)
+    return image?.layers.every(isThere) === true ? [{ lack, image }] : []
   })
   if (whole.length === 0) return node
   const layers = [...new Set(whole.flatMap(({ image }) => image.layers))]
-  const sizes = await node.store.sizes(layers, signal)
+  const sizes = new Map(await node.store.sizes(layers, signal))
+  const added = layers.flatMap((digest) => {
+    const layer = node.has.has(digest) ? undefined : pushed.get(digest)
+    if (layer === undefined) return []
+    sizes.set(digest, layer.length)
+    return [tarFile(blobPath(digest), layer)]
+  })
   const described = whole.flatMap(({ lack, image }) => {
     const made = describeImage(image, sizes, lack.name)
     return made === null ? [] : [{ lack, ...made }]
@@ -117,6 +146,7 @@ async function describeThose(
   if (described.length === 0) return node
   const done = new Set(described.map(({ lack }) => lack))
   const archive = Buffer.concat([
+    ...added,
     ...described.flatMap(({ files }) => files),
     layoutFiles(described.map(({ manifest }) => manifest)),
     TAR_END,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
+import { gzipSync } from 'node:zlib'
 import { pack } from 'tar-stream'
 import { startFakeDocker } from '../../compose/fake-docker.js'
 import type { FakeDocker } from '../../compose/fake-docker.js'
@@ -17,6 +18,12 @@ export interface FakeEngine {
   readonly docker: FakeDocker
   /** Ids of the images that each packing was asked for. */
   readonly packed: (readonly string[])[]
+  /** Layers that were pushed, in their order. */
+  readonly pushed: string[]
+  /** Names that images have besides their own. */
+  readonly names: Set<string>
+  /** An engine elsewhere: what listens on this machine's loopback is not there for it. */
+  reachesUs: boolean
   add(layers: readonly string[], env?: string): FakeImage
 }
 
@@ -34,9 +41,13 @@ export async function startFakeEngine(): Promise<FakeEngine> {
       (error: unknown) => response.destroy(error as Error),
     )
   }
-  return {
+  const byName = new Map<string, FakeImage>()
+  const engine: FakeEngine = {
     docker,
     packed,
+    pushed: [],
+    names: new Set(),
+    reachesUs: true,
     add(layers, env = 'A=1') {
       const image = fakeImage(layers, env)
       images.set(image.id, image)
@@ -48,8 +59,56 @@ export async function startFakeEngine(): Promise<FakeEngine> {
         Config: { Env: [env], Cmd: ['run'], User: '1000' },
         RootFS: { Type: 'layers', Layers: layers.map((layer) => digestOf(Buffer.from(layer))) },
       }
+      const sizes = layers.toReversed().map((layer) => ({ Size: layer.length }))
+      docker.answers[`/images/${encodeURIComponent(image.id)}/history`] = [{ Size: 0 }, ...sizes]
       return image
     },
+  }
+  // What has a name of its own in its path.
+  const named = (path: string) => (response: ServerResponse, asked: string) => {
+    const query = new URL(asked, 'http://x').searchParams
+    const [, name = '', verb = ''] = /^\/images\/(.*?)(?:\/(tag|push))?$/.exec(path) ?? []
+    const image = images.get(name)
+    const tagged = `${query.get('repo') ?? ''}:${query.get('tag') ?? ''}`
+    if (verb === 'tag' && image !== undefined) {
+      byName.set(tagged, image)
+      engine.names.add(tagged)
+      response.writeHead(201).end()
+    } else if (verb === 'push')
+      void push(engine, byName.get(`${name}:${query.get('tag') ?? ''}`), name, response)
+    else if (engine.names.delete(name)) response.end('[]')
+    else response.writeHead(404).end('{"message":"not there"}')
+  }
+  Object.setPrototypeOf(
+    docker.answers,
+    new Proxy(
+      {},
+      { get: (_, path) => (String(path).startsWith('/images/') ? named(String(path)) : undefined) },
+    ),
+  )
+  return engine
+}
+
+/** The topmost layer first, as Docker does. */
+async function push(
+  engine: FakeEngine,
+  image: FakeImage | undefined,
+  repository: string,
+  response: ServerResponse,
+): Promise<void> {
+  const slash = repository.indexOf('/')
+  const base = `http://${repository.slice(0, slash)}`
+  try {
+    for (const layer of (image?.layers ?? []).toReversed()) {
+      if (!engine.reachesUs) throw new Error('connection refused')
+      const path = `${base}/v2${repository.slice(slash)}/blobs/uploads/`
+      const location = (await fetch(path, { method: 'POST' })).headers.get('location') ?? ''
+      await fetch(base + location, { method: 'PATCH', body: new Uint8Array(gzipSync(layer)) })
+      engine.pushed.push(layer)
+    }
+    response.end('{"status":"done"}')
+  } catch (error) {
+    response.end(JSON.stringify({ error: String(error) }))
   }
 }
 

@@ -71,6 +71,58 @@ describe('images without a registry', () => {
     ])
   })
 
+  describe('of whose layers only small ones on top changed', () => {
+    const base = 'base '.repeat(1000)
+    const change = async (layers: readonly string[]): Promise<FakeImage> => {
+      await send([engine.add([base, 'app'])])
+      engine.packed.length = 0
+      const changed = engine.add(layers)
+      await send([changed])
+      expect(node.image(`docker.io/library/${reference(changed)}`).layers).toEqual(layers)
+      return changed
+    }
+
+    test('is not packed: the engine pushes the layers to us, the topmost first, and no more than it takes', async () => {
+      await change([base, 'app 2', 'more'])
+      expect(engine.packed).toEqual([])
+      expect(engine.pushed.slice(0, 2)).toEqual(['more', 'app 2'])
+    })
+
+    test('leaves no name in the engine, of a process that was killed neither', async () => {
+      const left = `127.0.0.1:40000/devstack-layers/${'a'.repeat(32)}:layers`
+      const foreign = '127.0.0.1:5000/devstack-layers/mine:latest'
+      engine.names.add(left).add(foreign)
+      engine.docker.answers['/images/json'] = [{ RepoTags: [left, foreign] }]
+      await change([base, 'app 2'])
+      expect([...engine.names]).toEqual([foreign])
+    })
+
+    test('is packed where the engine does not reach this process', async () => {
+      engine.reachesUs = false
+      await change([base, 'app 2'])
+      expect(engine.packed).toHaveLength(1)
+    })
+
+    test('is packed where what changed is no small part, or lies below', async () => {
+      await change([base, 'app '.repeat(1000)])
+      expect(engine.packed).toHaveLength(1)
+      await change([`other ${base}`, 'app'])
+      expect(engine.packed).toHaveLength(1)
+      expect(engine.pushed).toEqual([])
+    })
+
+    test('is pushed once where two images share them', async () => {
+      await send([engine.add([base, 'app'])])
+      engine.packed.length = 0
+      const [api, migrate] = [engine.add([base, 'app 2']), engine.add([base, 'app 2'], 'A=2')]
+      await send([api, migrate])
+      expect(engine.packed).toEqual([])
+      expect(engine.pushed.filter((layer) => layer === 'app 2')).toHaveLength(1)
+      for (const image of [api, migrate])
+        expect(node.image(`docker.io/library/${reference(image)}`).layers).toEqual([base, 'app 2'])
+    })
+  })
+
   test('an image of layers that are there is only described; the engine packs nothing', async () => {
     await send([engine.add(['base', 'app'])])
     node.sent.length = 0
