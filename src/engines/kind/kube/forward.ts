@@ -1,99 +1,111 @@
-import { Duplex } from 'node:stream'
-import { DevstackError } from '../../../core/error.js'
+import type { Duplex } from 'node:stream'
 import type { KubeAccess } from './access.js'
-import { openChannels } from './channels.js'
-import type { ChannelListener, Channels } from './channels.js'
-import { sendPieces } from './exec.js'
+import { Tunnel } from './tunnel.js'
+import { upgrade } from './upgrade.js'
 
-/** Numbers of the streams of the one port that is asked for. */
-const CHANNEL = { data: 0, error: 1 } as const
-const BUFFERED = 256 * 1024
-
-/** See {@link Kube.forward}. */
-export async function forwardToPod(
-  access: KubeAccess,
-  namespace: string,
-  pod: string,
-  port: number,
-  signal: AbortSignal,
-): Promise<Duplex> {
-  const tunnel = new Tunnel(`${pod}:${String(port)}`)
-  const channels = await openChannels(
-    access,
-    {
-      path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}/portforward`,
-      query: { ports: port },
-      protocols: ['v4.channel.k8s.io'],
-      doing: `reach port ${String(port)} of ${pod}`,
-      code: 'OPERATION_FAILED',
-    },
-    tunnel,
-    signal,
-  )
-  tunnel.connect(channels)
-  return tunnel.duplex
+/** Connections to ports of the pods of a namespace. */
+export interface Forwarder {
+  /** See {@link Kube.forward}. */
+  forward(pod: string, port: number, signal: AbortSignal): Promise<Duplex>
 }
 
-/** A connection to a port, as bytes. */
-class Tunnel implements ChannelListener {
-  readonly duplex: Duplex
-  readonly #place: string
-  /** Each stream begins with the port's number, two bytes. */
-  readonly #headed = new Set<number>()
-  #channels: Channels | null = null
-  #full = false
-  #closed = false
-  #refusal = ''
+/** A tunnel that was of no use for so long is closed. */
+const IDLE_MS = 30_000
+/** As many as a browser opens at once. */
+const MOST_IDLE = 6
 
-  constructor(place: string) {
-    this.#place = place
-    this.duplex = new Duplex({
-      highWaterMark: BUFFERED,
-      allowHalfOpen: false,
-      read: () => {
-        if (this.#full) this.#channels?.resume()
-        this.#full = false
-      },
-      write: (chunk: Buffer, _encoding, done) => {
-        if (this.#channels === null) done(this.#broken('it is not open'))
-        else sendPieces(this.#channels, CHANNEL.data, chunk, done)
-      },
-      // The protocol cannot end one direction: the other side's end ends both.
-      final: (done) => done(),
-      destroy: (error, done) => {
-        this.#channels?.close()
-        done(error)
-      },
+export function createForwarder(access: KubeAccess, namespace: string): Forwarder {
+  const kept = new Map<string, KeptTunnel[]>()
+
+  /** One that carried a connection to its end, or null. */
+  const take = (pod: string): KeptTunnel | null => kept.get(pod)?.pop() ?? null
+
+  const keep = (pod: string, tunnel: KeptTunnel): void => {
+    const others = kept.get(pod) ?? []
+    if (others.length >= MOST_IDLE) return tunnel.close()
+    kept.set(pod, [...others, tunnel])
+    tunnel.rest(IDLE_MS, () => {
+      const left = kept.get(pod)?.filter((one) => one !== tunnel) ?? []
+      if (left.length > 0) kept.set(pod, left)
+      else kept.delete(pod)
     })
   }
 
-  connect(channels: Channels): void {
-    this.#channels = channels
-    if (this.#closed || this.duplex.destroyed) channels.close()
-    else if (this.#full) channels.pause()
+  const carry = async (
+    tunnel: KeptTunnel,
+    pod: string,
+    port: number,
+    signal: AbortSignal,
+  ): Promise<Duplex> => {
+    const stop = (): void => tunnel.close()
+    signal.addEventListener('abort', stop, { once: true })
+    const over = (): void => signal.removeEventListener('abort', stop)
+    return tunnel.carry(port, over, () => keep(pod, tunnel))
   }
 
-  receive(channel: number, chunk: Buffer): void {
-    const bytes = this.#headed.has(channel) ? chunk : chunk.subarray(2)
-    this.#headed.add(channel)
-    if (bytes.length === 0 || this.duplex.destroyed) return
-    if (channel === CHANNEL.error) {
-      this.#refusal += bytes.toString('utf8')
-      this.duplex.destroy(this.#broken(this.#refusal))
-    } else if (!this.duplex.push(bytes)) {
-      this.#full = true
-      this.#channels?.pause()
-    }
+  return {
+    async forward(pod, port, signal) {
+      signal.throwIfAborted()
+      for (let tunnel = take(pod); tunnel !== null; tunnel = take(pod)) {
+        try {
+          return await carry(tunnel, pod, port, signal)
+        } catch {
+          // It had died in the meantime: the next one, or a new one.
+          signal.throwIfAborted()
+        }
+      }
+      const request = {
+        path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}/portforward`,
+        headers: { Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': 'portforward.k8s.io' },
+        doing: `reach port ${String(port)} of ${pod}`,
+      }
+      const upgraded = await upgrade(access, request, signal)
+      try {
+        return await carry(new KeptTunnel(pod, upgraded), pod, port, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        throw error
+      }
+    },
+  }
+}
+
+/** A tunnel, and what is to be done when it ends. */
+class KeptTunnel {
+  readonly #tunnel: Tunnel
+  #over: () => void = () => undefined
+  #timer: NodeJS.Timeout | null = null
+
+  constructor(pod: string, upgraded: ConstructorParameters<typeof Tunnel>[1]) {
+    this.#tunnel = new Tunnel(pod, upgraded, () => this.#finish())
   }
 
-  closed(cause: string | null): void {
-    this.#closed = true
-    if (this.duplex.destroyed) return
-    if (cause === null) this.duplex.push(null)
-    else this.duplex.destroy(this.#broken(cause))
+  close(): void {
+    this.#tunnel.close()
   }
 
-  #broken(cause: string): DevstackError {
-    return new DevstackError('OPERATION_FAILED', `the connection to ${this.#place} broke`, { cause })
+  /** `over`: it came to its end, or broke. `finished`: it may carry another one. */
+  carry(port: number, over: () => void, finished: () => void): Promise<Duplex> {
+    this.#finish()
+    this.#over = over
+    return this.#tunnel.carry(port, () => {
+      this.#finish()
+      finished()
+    })
+  }
+
+  /** Waits for its next use. `gone`: it is closed. */
+  rest(ms: number, gone: () => void): void {
+    this.#over = gone
+    this.#timer = setTimeout(() => this.close(), ms)
+    this.#timer.unref()
+  }
+
+  #finish(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    const over = this.#over
+    this.#over = () => undefined
+    over()
   }
 }

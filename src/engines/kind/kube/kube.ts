@@ -7,7 +7,7 @@ import { createDiscovery, rootOf } from './discovery.js'
 import type { Discovery } from './discovery.js'
 import { isConflict, isNotFound, isUndeclared, KubeError } from './errors.js'
 import { execInPod } from './exec.js'
-import { forwardToPod } from './forward.js'
+import { createForwarder } from './forward.js'
 import { createTransport, unreachable } from './transport.js'
 import type { Transport } from './transport.js'
 import { watchObjects, withKind } from './watch.js'
@@ -23,12 +23,13 @@ export interface KubeOptions {
 export function createKube({ access, namespace }: KubeOptions): Kube {
   const transport = createTransport(access)
   const discovery = createDiscovery(transport)
+  const forwarder = createForwarder(access, namespace)
   const place = { transport, discovery, namespace }
   return {
     namespace,
     path: (type, name, signal) => pathOf(place, type, name, signal),
     exec: (options, signal) => execInPod(access, namespace, options, signal),
-    forward: (pod, port, signal) => forwardToPod(access, namespace, pod, port, signal),
+    forward: (pod, port, signal) => forwarder.forward(pod, port, signal),
     watch: (path, query, signal) => watchObjects(transport, path, query, signal),
     logs: (options, signal) => readLog(place, options, signal),
     ...reading(place),

@@ -1,6 +1,7 @@
 import { createServer } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
 import { certificateAccess } from '../../../../src/engines/kind/kube/access.js'
@@ -16,6 +17,7 @@ export interface SeenRequest {
 }
 
 type Answer = (request: SeenRequest, response: ServerResponse) => void
+type Upgrade = (socket: Duplex, request: IncomingMessage) => void
 type Accept = (socket: WebSocket, query: URLSearchParams) => void
 
 /** An API server as far as a test scripts it: TLS with an authority of its own, known clients only, WebSockets. */
@@ -28,6 +30,7 @@ export class FakeApiServer implements AsyncDisposable {
   protocols: readonly string[] = ['v5.channel.k8s.io', 'v4.channel.k8s.io']
   readonly #answers = new Map<string, Answer>()
   readonly #accepts = new Map<string, Accept>()
+  readonly #upgrades = new Map<string, Upgrade>()
   readonly #sockets = new Set<Socket>()
   readonly #webSockets = new WebSocketServer({
     noServer: true,
@@ -76,6 +79,12 @@ export class FakeApiServer implements AsyncDisposable {
     return this
   }
 
+  /** Another protocol than HTTP; the server has consented when `accept` is called. */
+  onUpgrade(path: string, accept: Upgrade): this {
+    this.#upgrades.set(path, accept)
+    return this
+  }
+
   /** Breaks every connection. */
   breakConnections(): void {
     for (const socket of this.#sockets) socket.destroy()
@@ -96,6 +105,14 @@ export class FakeApiServer implements AsyncDisposable {
     this.#server.on('request', (request, response) => void this.#handle(request, response))
     this.#server.on('upgrade', (request, socket, head) => {
       const { pathname, searchParams } = new URL(request.url ?? '', 'https://fake')
+      const upgrade = this.#upgrades.get(pathname)
+      if (upgrade !== undefined) {
+        socket.write(
+          `HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${request.headers.upgrade ?? ''}\r\nConnection: Upgrade\r\n\r\n`,
+        )
+        upgrade(socket, request)
+        return
+      }
       const accept = this.#accepts.get(pathname)
       if (accept === undefined) {
         const body = JSON.stringify({

@@ -6,7 +6,6 @@ import type { ExecOptions, Kube } from '../../../../src/engines/kind/kube-ports.
 import { FakeApiServer } from './fake-api-server.js'
 
 const EXEC = '/api/v1/namespaces/shop/pods/api-1/exec'
-const FORWARD = '/api/v1/namespaces/shop/pods/api-1/portforward'
 const { signal } = new AbortController()
 
 let server: FakeApiServer
@@ -172,45 +171,5 @@ describe('a process in a pod', () => {
     expect((await second.ended).exitCode).toBeNull()
     expect(left[0]).toBe('1000')
     await expect(kube.exec(options(), controller.signal)).rejects.toBe(controller.signal.reason)
-  })
-})
-
-describe('a connection to a port of a pod', () => {
-  const PORT = Buffer.of(0x90, 0x1f)
-
-  it('carries bytes both ways, without the number that each stream begins with', async () => {
-    let query = new URLSearchParams()
-    server.onWebSocket(FORWARD, (socket, asked) => {
-      query = asked
-      socket.send(frame(0, PORT))
-      socket.send(frame(1, PORT))
-      socket.on('message', (data: Buffer) => {
-        socket.send(frame(0, data.subarray(1).toString().toUpperCase()))
-        socket.close(1000)
-      })
-    })
-    const connection = await kube.forward('api-1', 8080, signal)
-    connection.write('hello')
-    expect(await text(connection)).toBe('HELLO')
-    expect(query.get('ports')).toBe('8080')
-  })
-
-  it('fails with the words of the node where nothing listens', async () => {
-    server.onWebSocket(FORWARD, (socket) => {
-      socket.send(frame(0, PORT))
-      socket.send(frame(1, PORT))
-      socket.send(frame(1, 'connection refused'))
-    })
-    const connection = await kube.forward('api-1', 8080, signal)
-    await expect(text(connection)).rejects.toMatchObject({
-      code: 'OPERATION_FAILED',
-      why: 'connection refused',
-    })
-  })
-
-  it('that breaks is an error, not an end', async () => {
-    server.onWebSocket(FORWARD, (socket) => socket.send(frame(0, PORT), () => socket.terminate()))
-    const connection = await kube.forward('api-1', 8080, signal)
-    await expect(text(connection)).rejects.toMatchObject({ why: 'the connection broke' })
   })
 })
