@@ -56,20 +56,27 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - begin
 }
 
-/** From a container that runs to an agent that answers. */
+/** From a container that is seen to run to an agent that answers. */
 async function attach(world: PodWorld, image: string): Promise<Record<string, readonly number[]>> {
-  const fresh: number[] = []
-  const again: number[] = []
-  for (let sample = 0; sample < Math.min(SAMPLES, 10); sample++) {
+  const [fresh, announced, again]: [number[], number[], number[]] = [[], [], []]
+  for (let sample = 0; sample < Math.min(SAMPLES, 20); sample++) {
+    const early = sample % 2 === 0
     const pod = `fresh-${String(sample)}`
     await world.apply(sleeper(pod, image))
+    if (early) world.inside.announce(await world.pod(pod), ['app'])
     const target = await world.target(pod)
-    fresh.push(await timed(() => world.inside.prepare(target, signal())))
+    const took = await timed(() => world.inside.prepare(target, signal()))
+    if (early) announced.push(took)
+    else fresh.push(took)
     world.inside.forget(target)
     again.push(await timed(() => world.inside.prepare(target, signal())))
     await world.kubectl('delete', 'pod', pod, '--wait=false')
   }
-  return { 'agent beside a new container': fresh, 'agent that is there, connected anew': again }
+  return {
+    'agent beside a new container': fresh,
+    'the same, announced': announced,
+    'agent that is there, connected anew': again,
+  }
 }
 
 async function oneFile(
@@ -113,24 +120,24 @@ async function manyFiles(
   const [first] = targets as readonly [InsideTarget]
   const many = join(folder, 'many')
   await mkdir(many)
-  const changes: FileChange[] = []
-  for (let at = 0; at < FILES; at++) {
-    const source = join(many, String(at))
-    await writeFile(source, String(at).padEnd(1024, 'y'))
-    changes.push({
+  const sources = Array.from({ length: FILES }, (_, at) => join(many, String(at)))
+  for (const [at, source] of sources.entries()) await writeFile(source, String(at).padEnd(1024, 'y'))
+  const [own, gone, cp]: [number[], number[], number[]] = [[], [], []]
+  const deletes: FileChange[][] = []
+  // A new folder each time, as for kubectl: file systems remember for a while what was deleted, and are slower then.
+  for (let sample = 0; sample < 7; sample++) {
+    const target = `/srv/many-${String(sample)}`
+    const changes = sources.map((source, at): FileChange => ({
       type: 'write',
       source,
-      target: `/srv/many/d${String(at % 50)}/f${String(at)}`,
+      target: `${target}/f${String(at)}`,
       mode: 0o644,
-    })
-  }
-  const deletes = changes.map(({ target }): FileChange => ({ type: 'delete', target }))
-  const [own, gone, cp]: [number[], number[], number[]] = [[], [], []]
-  for (let sample = 0; sample < 7; sample++) {
+    }))
     own.push(await timed(() => world.inside.deliver(first, changes, [], signal())))
     cp.push(await timed(() => world.kubectl('cp', many, `${first.pod}:/tmp/many-${String(sample)}`)))
-    gone.push(await timed(() => world.inside.deliver(first, deletes, [], signal())))
+    deletes.push(changes.map((change): FileChange => ({ type: 'delete', target: change.target })))
   }
+  for (const some of deletes) gone.push(await timed(() => world.inside.deliver(first, some, [], signal())))
   return { '1,000 files of 1 KB': own, '1,000 files, kubectl cp': cp, '1,000 deletes': gone }
 }
 

@@ -6,7 +6,7 @@ import { NoAgent, NotThere, refusal } from './target.js'
 import type { InsideTarget } from './target.js'
 
 /** What an agent container begins with: it is no service of the stack. */
-export const AGENT_PREFIX = 'devstack-agent-'
+const AGENT_PREFIX = 'devstack-agent-'
 
 export interface AgentImage {
   /** A Debian, or anything else with perl-base and coreutils. */
@@ -36,18 +36,30 @@ export interface AgentContainer {
   readonly binds: readonly string[]
 }
 
-export function podPath(kube: Kube, pod: string): string {
+function podPath(kube: Kube, pod: string): string {
   return `/api/v1/namespaces/${encodeURIComponent(kube.namespace)}/pods/${encodeURIComponent(pod)}`
 }
 
-/** The pod, if the container runs in it. @throws NotThere */
-export async function readPod(kube: Kube, target: InsideTarget, signal: AbortSignal): Promise<Pod> {
+/** The pod, if the container runs in it, or with `early` has not run yet. @throws NotThere */
+export async function readPod(
+  kube: Kube,
+  target: InsideTarget,
+  signal: AbortSignal,
+  early = false,
+): Promise<Pod> {
   const pod = await kube.get<Pod>(podPath(kube, target.pod), signal)
   if (pod === null || pod.metadata.uid !== target.uid) throw new NotThere('its pod is gone')
   const status = statusOf(pod, target.container)
   if ((status?.restartCount ?? 0) > target.restartCount) throw new NotThere('it was restarted')
-  if (status?.state?.running === undefined) throw new NotThere(describeState(status?.state))
-  return pod
+  if (status?.state?.running !== undefined || (early && isNew(pod, target.container))) return pod
+  throw new NotThere(describeState(status?.state))
+}
+
+/** It has not run in this pod. */
+export function isNew(pod: Pod, container: string): boolean {
+  const { state, lastState, restartCount = 0 } = statusOf(pod, container) ?? {}
+  const begun = state?.running ?? state?.terminated ?? lastState?.terminated
+  return begun === undefined && restartCount === 0 && pod.metadata.deletionTimestamp === undefined
 }
 
 /**
@@ -61,34 +73,45 @@ export async function ensureAgentContainer(
   program: AgentProgram,
   target: InsideTarget,
   signal: AbortSignal,
+  early = false,
 ): Promise<AgentContainer> {
   for (;;) {
-    const pod = await readPod(kube, target, signal)
+    const pod = await readPod(kube, target, signal, early)
     const found = usableAgent(pod, target)
     if (found !== null) return describeAgent(pod, target, found)
     const name = nextName(pod)
     const refusal = await addAgent(kube, image, program, target, name, signal)
     if (refusal === null) return describeAgent(pod, target, name)
     // Another session may have taken the name at the same moment.
-    const now = await readPod(kube, target, signal)
+    const now = await readPod(kube, target, signal, early)
     if (!agentsOf(now).some((agent) => agent.name === name)) throw new NoAgent(refusal)
   }
 }
 
+export interface AgentTrouble {
+  readonly cause: string
+  /** Another agent would not fare better. */
+  readonly lasting: boolean
+}
+
 /** Why an agent container that was asked for does not come to run; null while it may. */
-export function agentTrouble(pod: Pod, name: string): string | null {
+export function agentTrouble(pod: Pod, name: string): AgentTrouble | null {
   const { state } = pod.status?.ephemeralContainerStatuses?.find((status) => status.name === name) ?? {}
   const { reason = '', message = '' } = state?.waiting ?? {}
-  if (FINAL.has(reason)) return [reason, message].filter((part) => part !== '').join(': ')
-  return state?.terminated === undefined ? null : describeState(state)
+  const cause = [reason, message].filter((part) => part !== '').join(': ')
+  if (NO_IMAGE.has(reason)) return { cause, lasting: true }
+  if (NO_START.has(reason)) return { cause, lasting: false }
+  return state?.terminated === undefined ? null : { cause: describeState(state), lasting: false }
 }
 
 /** Reasons of the kubelet that do not pass by themselves. */
-const FINAL: ReadonlySet<string> = new Set([
+const NO_IMAGE: ReadonlySet<string> = new Set([
   'ErrImageNeverPull',
   'ErrImagePull',
   'ImagePullBackOff',
   'InvalidImageName',
+])
+const NO_START: ReadonlySet<string> = new Set([
   'CreateContainerConfigError',
   'CreateContainerError',
   'RunContainerError',

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { KubeError } from '../kube/errors.js'
 import type { Kube } from '../kube-ports.js'
 import { instanceId } from '../pods.js'
-import { agentTrouble, ensureAgentContainer, readPod } from './agent-container.js'
-import type { AgentContainer, AgentImage } from './agent-container.js'
+import type { Pod } from '../pods.js'
+import { agentTrouble, ensureAgentContainer, isNew, readPod } from './agent-container.js'
+import type { AgentContainer, AgentImage, AgentTrouble } from './agent-container.js'
 import { openAgentStream, StreamBroken, StreamSilent } from './agent-stream.js'
 import type { AgentStream } from './agent-stream.js'
 import { serveCommand } from './program.js'
@@ -23,6 +24,8 @@ export interface Agent {
 export interface Agents {
   /** @throws NotThere, NoAgent (which stays so for this run of the container), StreamSilent, DevstackError ENGINE_GONE */
   get(target: InsideTarget, signal: AbortSignal): Promise<Agent>
+  /** Asks for agents of containers that have not run yet. */
+  announce(pod: Pod, containers: readonly string[]): void
   /** The connection turned out to be broken, or the container is gone. */
   drop(target: InsideTarget): void
   close(): void
@@ -45,21 +48,29 @@ export function createAgents(options: AgentsOptions): Agents {
   const life = new AbortController()
   const agents = new Map<string, Promise<Agent>>()
   const refused = new Map<string, NoAgent>()
+  const announced = new Set<string>()
   /** Two agents for one pod are added one after the other: each needs a name of its own. */
   const queues = new Map<string, Promise<unknown>>()
-  const connect = async (target: InsideTarget): Promise<Agent> => {
-    const program = await options.program()
+  const ensure = async (target: InsideTarget, program: AgentProgram, early: boolean) => {
     const turn = (queues.get(target.uid) ?? Promise.resolve()).then(() =>
-      ensureAgentContainer(options.kube, options.image, program, target, life.signal),
+      ensureAgentContainer(options.kube, options.image, program, target, life.signal, early),
     )
     const settled = turn.catch(() => undefined)
     queues.set(target.uid, settled)
     void settled.then(() => {
       if (queues.get(target.uid) === settled) queues.delete(target.uid)
     })
-    const container = await turn
-    const stream = await untilItRuns(options.kube, program, container, target, life.signal)
-    return { container, stream, program: program.path }
+    return await turn
+  }
+  const connect = async (target: InsideTarget): Promise<Agent> => {
+    const program = await options.program()
+    for (let tries = 0; ; tries++) {
+      const container = await ensure(target, program, false)
+      const stream = await untilItRuns(options.kube, program, container, target, life.signal)
+      if (!('cause' in stream)) return { container, stream, program: program.path }
+      // One that was asked for too early, say, cannot be started again: another one can.
+      if (stream.lasting || tries > 0) throw new NoAgent(`its agent does not run: ${stream.cause}`)
+    }
   }
   /** It is made anew at once, so that the next delivery need not wait; but only once: then the next one tells why not. */
   const start = (target: InsideTarget, again: boolean): Promise<Agent> => {
@@ -87,6 +98,20 @@ export function createAgents(options: AgentsOptions): Agents {
       if (refusal !== undefined) throw refusal
       return await unlessAborted(agents.get(key) ?? start(target, true), signal)
     },
+    announce(pod, containers) {
+      const { name, uid = '' } = pod.metadata
+      for (const container of containers.filter((one) => isNew(pod, one))) {
+        const target = { pod: name, uid, container, restartCount: 0, service: container }
+        const key = instanceId(target)
+        if (announced.has(key)) continue
+        announced.add(key)
+        // Whoever needs it is told why there is none.
+        options
+          .program()
+          .then((program) => ensure(target, program, true))
+          .catch(() => undefined)
+      }
+    },
     drop(target) {
       const key = instanceId(target)
       const agent = agents.get(key)
@@ -109,7 +134,7 @@ async function untilItRuns(
   container: AgentContainer,
   target: InsideTarget,
   signal: AbortSignal,
-): Promise<AgentStream> {
+): Promise<AgentStream | AgentTrouble> {
   const argv = serveCommand(program, container.options)
   const begin = performance.now()
   for (let tries = 0; ; tries++) {
@@ -117,7 +142,7 @@ async function untilItRuns(
     if (typeof cause !== 'string') return cause
     const pod = await readPod(kube, target, signal)
     const trouble = agentTrouble(pod, container.name)
-    if (trouble !== null) throw new NoAgent(`its agent does not run: ${trouble}`)
+    if (trouble !== null) return trouble
     if (performance.now() - begin > LONGEST_START_MS)
       throw new NoAgent(`its agent did not start in time: ${cause}`)
     await sleep(PAUSES_MS[tries] ?? 500, undefined, { signal })

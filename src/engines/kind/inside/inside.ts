@@ -1,5 +1,6 @@
 import type { ExecRequest } from '../../../orchestrator/ports.js'
 import type { Kube } from '../kube-ports.js'
+import type { Pod } from '../pods.js'
 import type { AgentImage } from './agent-container.js'
 import { createAgents } from './agents.js'
 import { createDeliverer } from './deliver.js'
@@ -23,6 +24,11 @@ export interface InsideOptions {
 export interface Inside extends Deliverer, Processes {
   /** Has everything ready, so that the first delivery need not wait. */
   prepare(target: InsideTarget, signal: AbortSignal): Promise<void>
+  /**
+   * To be called for each pod that is seen before its containers run, with those that will be worked in: an agent that is
+   * asked for then is there a second or two sooner than one that is asked for once they run. Asks once a container.
+   */
+  announce(pod: Pod, containers: readonly string[]): void
   /** As {@link Engine.exec}, in one container; `terminal` is this process's own in general. */
   exec(
     target: InsideTarget,
@@ -43,6 +49,7 @@ export function createInside({ kube, image, agentFolder }: InsideOptions): Insid
     async prepare(target, signal) {
       await agents.get(target, signal)
     },
+    announce: (pod, containers) => agents.announce(pod, containers),
     exec: (target, request, terminal, signal) =>
       execWithTerminal(kube, agents, target, request, terminal, signal),
     close: () => agents.close(),

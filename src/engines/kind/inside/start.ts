@@ -13,7 +13,7 @@ import { cannotStart, NoAgent, notRunning, NotThere } from './target.js'
 import type { InsideTarget } from './target.js'
 
 /** The variable that a process is started with, and that all that it starts inherits: by it they are found again. */
-export const MARK = 'DEVSTACK_RUN'
+const MARK = 'DEVSTACK_RUN'
 
 export interface StartRequest {
   readonly kube: Kube

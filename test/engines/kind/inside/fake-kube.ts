@@ -17,8 +17,8 @@ export interface AddedContainer extends PodContainer {
 }
 
 export const RUNNING: ContainerState = { running: { startedAt: '2025-01-01T00:00:00Z' } }
-export const NAMESPACE = 'shop'
-export const PATH = `/api/v1/namespaces/${NAMESPACE}/pods/api-1`
+const NAMESPACE = 'shop'
+const PATH = `/api/v1/namespaces/${NAMESPACE}/pods/api-1`
 
 /** A cluster of one pod: `api-1`, of a service `api`. */
 export class FakeKube implements Pick<Kube, 'namespace' | 'get' | 'patch' | 'exec'> {

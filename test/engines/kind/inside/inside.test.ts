@@ -89,6 +89,36 @@ describe.skipIf(cannotRunAgent !== null)('an agent beside a container', () => {
     expect([tries, read('/app/a')]).toEqual([4, '1'])
   })
 
+  test('is asked for before its container runs, once, and then served by', async () => {
+    const running = kube.pod
+    kube.pod = { ...running, status: { phase: 'Pending' } }
+    await expect(deliver([write('/app/a', '1')])).rejects.toMatchObject({
+      why: 'it has not been started yet',
+    })
+    inside.announce(kube.pod, ['api'])
+    inside.announce(kube.pod, ['api'])
+    await vi.waitFor(() => expect(kube.added).toHaveLength(1))
+    const { ephemeralContainerStatuses = [] } = kube.pod.status ?? {}
+    kube.pod = { ...kube.pod, status: { ...running.status, ephemeralContainerStatuses } }
+    // Its container runs by now: it is too late, or has been done.
+    inside.announce(kube.pod, ['api'])
+    await deliver([write('/app/a', '1')])
+    expect([read('/app/a'), kube.added.length]).toEqual(['1', 1])
+  })
+
+  test('that could not be started, as it was asked for too early, is followed by another one', async () => {
+    kube.newState = (name) =>
+      name === 'devstack-agent-1'
+        ? { waiting: { reason: 'RunContainerError', message: 'no such process' } }
+        : RUNNING
+    node.beforeExec = () => {
+      if (kube.added.length === 1)
+        throw new DevstackError('EXEC_FAILED', 'refused', { cause: 'container not found' })
+    }
+    await deliver([write('/app/a', '1')])
+    expect(kube.added.map(({ name }) => name)).toEqual(['devstack-agent-1', 'devstack-agent-2'])
+  })
+
   test('a container that was restarted is another one: its files are the image’s again', async () => {
     await deliver([write('/app/a', '1')])
     kube.restart('api')
