@@ -11,6 +11,7 @@ import type { Recipe } from '../../images/recipes.js'
 import { IMAGE_LABEL } from '../../images/recipes.js'
 import type { RunProgram } from '../../images/run.js'
 import { estimateBuild } from './estimate.js'
+import type { BuildEstimate } from './estimate.js'
 import { proxyArguments, readGoSettings } from './go-settings.js'
 import type { NodeRecipe } from './recipe.js'
 
@@ -53,22 +54,34 @@ export async function buildNodeImage(build: NodeBuild, signal: AbortSignal): Pro
       })
     estimate.base(null)
     estimate.tell()
-    const reader = createBuildProgress((line) => {
-      estimate.line(line)
-      output(line)
-    })
     const argv = await buildArguments(build, folder)
-    const { exitCode, stderr } = await build.run({
-      argv,
-      signal,
-      output: (line) => reader.read(line),
-      missing: 'devstack bootstrap',
-    })
-    if (exitCode !== 0) throw buildFailure(reader.failure(), stderr)
+    let failure = await runBuild(build, argv, estimate, signal)
+    // The engine does the same work of two builds once, and loses it when the one that began it leaves.
+    if (/no active session/i.test(failure?.why ?? '')) failure = await runBuild(build, argv, estimate, signal)
+    if (failure !== null) throw failure
   } finally {
     clearInterval(telling)
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+async function runBuild(
+  { run, output }: NodeBuild,
+  argv: readonly string[],
+  estimate: BuildEstimate,
+  signal: AbortSignal,
+): Promise<DevstackError | null> {
+  const reader = createBuildProgress((line) => {
+    estimate.line(line)
+    output(line)
+  })
+  const { exitCode, stderr } = await run({
+    argv,
+    signal,
+    output: (line) => reader.read(line),
+    missing: 'devstack bootstrap',
+  })
+  return exitCode === 0 ? null : buildFailure(reader.failure(), stderr)
 }
 
 async function buildArguments(build: NodeBuild, folder: string): Promise<readonly string[]> {
