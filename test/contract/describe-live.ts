@@ -232,8 +232,8 @@ export function describeLive(context: LiveContext): void {
 
     test('no process is started in an instance that does not run', async () => {
       await context.drive().up(STACK)
-      await context.drive().stop(['app'])
       const instance = await instanceOf('app')
+      await context.drive().stop(['app'])
       await expect(context.world().engine.open(instance, inside(['cat']), signal())).rejects.toMatchObject({
         code: 'EXEC_FAILED',
         hint: 'devstack up app',

@@ -6,11 +6,17 @@ import type { Pod } from './pods.js'
 import { PodTeller } from './teller.js'
 import type { LastLines } from './teller.js'
 
+export interface EventSources {
+  readonly feed: PodFeed
+  readonly gates: Gates
+  readonly lastLines: LastLines
+  /** Called with each pod before it is told of. */
+  readonly seen: (pod: Pod) => void
+}
+
 /** What happens to the stack's instances, from the call on, until aborted. */
 export function readEvents(
-  feed: PodFeed,
-  gates: Gates,
-  lastLines: LastLines,
+  { feed, gates, lastLines, seen }: EventSources,
   signal: AbortSignal,
 ): AsyncIterable<EngineEvent> {
   const channel = createChannel<EngineEvent>(() => ending.abort())
@@ -40,6 +46,7 @@ export function readEvents(
         await tell(() => [news])
       } else if (news.type === 'connected') {
         pods.clear()
+        news.pods.forEach(seen)
         for (const pod of news.pods) pods.set(pod.metadata.uid ?? '', pod)
         const first = !begun
         begun = true
@@ -48,6 +55,7 @@ export function readEvents(
           ...(first ? teller.begin(news.pods) : await teller.all(news.pods)),
         ])
       } else if (news.type === 'changed') {
+        seen(news.pod)
         pods.set(news.pod.metadata.uid ?? '', news.pod)
         await tell(() => teller.pod(news.pod))
       } else {

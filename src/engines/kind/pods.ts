@@ -68,7 +68,7 @@ export const KUBE_ANNOTATION = {
   worktree: 'devstack.dev/worktree',
   /** On pod templates: JSON, container name -> {@link ContainerNote}. */
   containers: 'devstack.dev/containers',
-  /** On pods: JSON, {@link PodInstanceRef} `container/restartCount` -> when its gate was opened, RFC 3339. */
+  /** On pods, with `.CONTAINER` after it: its restart count and when its gate was opened, RFC 3339. */
   opened: 'devstack.dev/opened',
   /** In manifests, on a workload or its pod template: JSON, as Compose's `depends_on`: service -> condition. */
   dependsOn: 'devstack.dev/depends-on',
@@ -114,11 +114,15 @@ export function statusOf({ status }: Pod, container: string | undefined): Contai
   return all.find(({ name }) => name === container)
 }
 
+/** The annotation that tells of a container's gate; its name part has at most 63 characters. */
+export function openedKey(container: string): string {
+  return `${KUBE_ANNOTATION.opened}.${container.slice(0, 50)}`
+}
+
 /** When the gate of this run of a container was opened, RFC 3339; null: nobody noted that it was. */
 export function openedAt(pod: Pod, container: string, restartCount: number): string | null {
-  const noted = parseNotes(pod.metadata.annotations?.[KUBE_ANNOTATION.opened])
-  const at = noted[`${container}/${String(restartCount)}`]
-  return typeof at === 'string' ? at : null
+  const [count, at] = pod.metadata.annotations?.[openedKey(container)]?.split(' ') ?? []
+  return count === String(restartCount) ? (at ?? null) : null
 }
 
 /** Our notes on a pod's containers, by container; none where it is not ours or its annotation is broken. */
