@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DevstackError } from '../../../core/error.js'
+import { causeOf } from './dial.js'
 import type { Dialler } from './dial.js'
 import type { Place } from './pod-table.js'
 
@@ -12,7 +12,7 @@ export interface ConnectionLimits {
   readonly silentMs: number
   /** How long a client that has said all waits for an answer that does not come. */
   readonly halfClosedMs: number
-  /** How long one that has said all and waits for nothing may hear nothing more: the pod is not told that it closed. */
+  /** How long one that has said all, and waits for no answer, waits for the pod to close too. */
   readonly answeredMs: number
   /** How long the other side may take to close. */
   readonly closeMs: number
@@ -22,7 +22,7 @@ export const CONNECTION_LIMITS: ConnectionLimits = {
   waitMs: 10_000,
   silentMs: 5000,
   halfClosedMs: 60_000,
-  answeredMs: 1000,
+  answeredMs: 5000,
   closeMs: 5000,
 }
 
@@ -228,7 +228,6 @@ export class Connection {
   private clientEnds(): void {
     this.clientEnded = true
     this.stream?.end()
-    // The streams of a cluster have no end of one direction: whether more is awaited can only be told by what was answered.
     const { answeredMs, halfClosedMs } = this.host.limits
     const waits = this.silence !== null || (this.kept !== null && this.keptBytes > 0)
     this.closeIn(waits ? halfClosedMs : answeredMs)
@@ -273,9 +272,4 @@ export class Connection {
 /** Nothing reached a program: it may be said again, to this pod or another. */
 function isRefusal(error: unknown): boolean {
   return /connection refused|not found|not running/i.test(causeOf(error))
-}
-
-function causeOf(error: unknown): string {
-  if (error instanceof DevstackError) return error.why ?? error.message
-  return (error as Error).message
 }

@@ -40,9 +40,7 @@ export function createDialler(kube: Kube, dialMs = DIAL_MS): Dialler {
       } catch (error) {
         signal.throwIfAborted()
         if (!limit.signal.aborted) throw error
-        throw new DevstackError('ENGINE_GONE', `${pod} could not be reached`, {
-          cause: `no connection within ${String(dialMs / 1000)} s`,
-        })
+        throw new DevstackError('ENGINE_GONE', `no connection to ${pod} within ${String(dialMs / 1000)} s`)
       } finally {
         clearTimeout(timer)
         signal.removeEventListener('abort', stop)
@@ -70,4 +68,11 @@ function inTime(opening: Promise<Duplex>, signal: AbortSignal): Promise<Duplex> 
       },
     )
   })
+}
+
+/** In one line, for who looks at an address: why a pod was not reached. */
+export function causeOf(error: unknown): string {
+  if (!(error instanceof DevstackError)) return (error as Error).message
+  // Of a server that is away the details are of a connection that nobody knows.
+  return error.code === 'ENGINE_GONE' ? error.message : (error.why ?? error.message)
 }

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { DevstackError } from '../../../core/error.js'
 import type { Pod } from '../pods.js'
+import { causeOf } from './dial.js'
 import type { Dialler } from './dial.js'
 import type { Place } from './pod-table.js'
 
@@ -25,7 +26,7 @@ export async function probe(
     return await ask(stream, greetingFor(pod, place.port), signal)
   } catch (error) {
     signal.throwIfAborted()
-    if (error instanceof DevstackError) return error.why ?? error.message
+    if (error instanceof DevstackError) return causeOf(error)
     throw error
   }
 }
@@ -45,7 +46,7 @@ function ask(stream: Duplex, greeting: Buffer | null, signal: AbortSignal): Prom
         ? setTimeout(() => end(null), QUIET_MS)
         : setTimeout(() => end(`no answer within ${seconds} s`), ANSWER_MS)
     signal.addEventListener('abort', stop, { once: true })
-    stream.on('error', (error) => end((error instanceof DevstackError ? error.why : null) ?? error.message))
+    stream.on('error', (error) => end(causeOf(error)))
     stream.once('data', () => end(null))
     // Who takes leave was there.
     stream.once('end', () => end(null))
