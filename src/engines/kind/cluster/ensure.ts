@@ -16,8 +16,8 @@ import { placesOf, readRecord, withLock } from './state.js'
 import type { ClusterPlaces } from './state.js'
 
 /** A node that was stopped needs a minute; a loaded machine needs more. */
-const READY_LIMIT_MS = 240_000
-const USUAL_RESTART_S = 60
+const READY_LIMIT_MS = 300_000
+const USUAL_RESTART_S = 15
 
 /**
  * The cluster, made, mended or found as it is: proven to be ours, and its API server answers. Two processes at once make one.
@@ -67,9 +67,12 @@ async function mend(
   await carryOut(decision, options, places, containers, signal)
   await exportKubeconfig(options, places, signal)
   const proof = await proveOurs({ name: options.name, places, containers }, signal)
-  const tell = (elapsedMs: number): void => {
+  const tell = (elapsedMs: number, why: string): void => {
+    const seconds = Math.round(elapsedMs / 1000)
     const usual = decision.action === 'start' ? ` of about ${String(USUAL_RESTART_S)} s` : ''
-    say(options, `waiting for the API server, ${String(Math.round(elapsedMs / 1000))} s${usual}`)
+    // After a while it is no longer just coming up.
+    const cause = seconds > 3 * USUAL_RESTART_S ? `: ${why.split('\n')[0] ?? ''}` : ''
+    say(options, `waiting for the API server, ${String(seconds)} s${usual}${cause}`)
   }
   await waitUntilReady(proof.access, READY_LIMIT_MS, tell, signal)
   return clusterOf(options, places, proof)

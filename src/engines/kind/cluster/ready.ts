@@ -4,13 +4,13 @@ import type { KubeAccess } from '../kube/access.js'
 import { createTransport } from '../kube/transport.js'
 
 /**
- * Waits for an API server that comes up again; `tell` is called with the elapsed milliseconds each second.
+ * Waits for an API server that comes up again; `tell` is called now and then with the elapsed milliseconds and what lacks.
  * @throws DevstackError TIMEOUT
  */
 export async function waitUntilReady(
   access: KubeAccess,
   limitMs: number,
-  tell: (elapsedMs: number) => void,
+  tell: (elapsedMs: number, why: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const started = performance.now()
@@ -24,7 +24,7 @@ export async function waitUntilReady(
         hint: 'devstack down --cluster --engine kind, then devstack up --engine kind makes it anew',
       })
     }
-    tell(elapsed)
+    tell(elapsed, why)
     await wait(500, undefined, { signal }).catch(() => undefined)
     signal.throwIfAborted()
   }

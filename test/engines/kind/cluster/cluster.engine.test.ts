@@ -236,7 +236,16 @@ async function killCreation(): Promise<void> {
       confirmLoss: async () => false }, new AbortController().signal)`
   const { name, stateRoot, env, image } = options()
   const given = JSON.stringify({ name, stateRoot, env, image, endpoint: ENDPOINT })
-  const argv = ['--import', FROM_SOURCE, '--input-type=module', '-e', script, given]
+  const argv = [
+    '--experimental-transform-types',
+    '--no-warnings',
+    '--import',
+    FROM_SOURCE,
+    '--input-type=module',
+    '-e',
+    script,
+    given,
+  ]
   const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] })
   for await (const chunk of child.stdout) {
     if (String(chunk).includes('Starting control-plane')) break
