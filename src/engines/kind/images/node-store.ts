@@ -13,6 +13,8 @@ export interface NodeImage {
 /** What a node's container runtime has, asked and changed through the node's container. */
 export interface NodeStore {
   readonly node: string
+  /** Full references of its images. Quick: nothing else is looked at. */
+  names(signal: AbortSignal): Promise<ReadonlySet<string>>
   images(signal: AbortSignal): Promise<readonly NodeImage[]>
   /** Digests of all that images are made of. */
   blobs(signal: AbortSignal): Promise<ReadonlySet<string>>
@@ -47,6 +49,10 @@ export function createNodeStore(docker: Docker, node: string): NodeStore {
   }
   return {
     node,
+    async names(signal) {
+      const rows = await ask([...CTR, 'images', 'ls', '-q'], signal)
+      return new Set(rows.flatMap(([name]) => name ?? []))
+    },
     async images(signal) {
       const rows = await ask([...CTR, 'images', 'ls'], signal)
       return rows.slice(1).flatMap(([name, _type, digest]) => (name && digest ? { name, digest } : []))

@@ -95,7 +95,7 @@ async function look(
   wanted: ReadonlyMap<string, string>,
   signal: AbortSignal,
 ): Promise<NodeLacks> {
-  const there = new Set((await store.images(signal)).map(({ name }) => name))
+  const there = await store.names(signal)
   const lacks = [...wanted].flatMap(([name, id]) => (there.has(name) ? [] : [{ id, name }]))
   return { store, lacks, has: lacks.length === 0 ? new Set() : await store.blobs(signal) }
 }

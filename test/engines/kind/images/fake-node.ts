@@ -12,20 +12,25 @@ interface Descriptor {
 /** A node's image store. It takes in an archive as containerd does: every blob proven, every part there. */
 export class FakeNode implements NodeStore {
   readonly content = new Map<string, Buffer>()
-  readonly names = new Map<string, string>()
+  /** Name -> digest of the manifest. */
+  readonly named = new Map<string, string>()
   readonly inUse = new Set<string>()
   /** Digests that were sent, in order. */
   readonly sent: string[] = []
-  /** What was asked: `images`, `blobs`, `load`, ... */
+  /** What was asked: `names`, `blobs`, `load`, ... */
   readonly asked: string[] = []
   /** Thrown out before the next archive comes. */
   forgets: string[] = []
 
   constructor(readonly node: string) {}
 
+  names(): Promise<ReadonlySet<string>> {
+    this.asked.push('names')
+    return Promise.resolve(new Set(this.named.keys()))
+  }
+
   images(): Promise<readonly NodeImage[]> {
-    this.asked.push('images')
-    return Promise.resolve([...this.names].map(([name, digest]) => ({ name, digest })))
+    return Promise.resolve([...this.named].map(([name, digest]) => ({ name, digest })))
   }
 
   blobs(): Promise<ReadonlySet<string>> {
@@ -50,7 +55,7 @@ export class FakeNode implements NodeStore {
   }
 
   remove(names: readonly string[]): Promise<void> {
-    for (const name of names) this.names.delete(name)
+    for (const name of names) this.named.delete(name)
     return Promise.resolve()
   }
 
@@ -70,7 +75,7 @@ export class FakeNode implements NodeStore {
 
   /** What a container made from this name would be: its configuration and its layers' content. */
   image(name: string): { readonly config: unknown; readonly layers: readonly string[] } {
-    const manifest = this.json(this.names.get(name) ?? '') as {
+    const manifest = this.json(this.named.get(name) ?? '') as {
       readonly config: Descriptor
       readonly layers: readonly Descriptor[]
     }
@@ -93,7 +98,7 @@ export class FakeNode implements NodeStore {
       this.check(digest, size)
       const { config, layers } = this.json(digest) as { config: Descriptor; layers: readonly Descriptor[] }
       for (const part of [config, ...layers]) this.check(part.digest, part.size)
-      this.names.set(annotations?.['io.containerd.image.name'] ?? '', digest)
+      this.named.set(annotations?.['io.containerd.image.name'] ?? '', digest)
     }
   }
 

@@ -44,7 +44,7 @@ describe('images without a registry', () => {
     const image = engine.add(['base', 'app'])
     await send([image])
     const name = `${API}:ds-${image.id.slice(7, 19)}`
-    expect([...node.names.keys()]).toEqual([name])
+    expect([...node.named.keys()]).toEqual([name])
     expect(node.image(name).layers).toEqual(['base', 'app'])
   })
 
@@ -55,7 +55,7 @@ describe('images without a registry', () => {
     engine.docker.asked.length = 0
     told.length = 0
     expect(await send([image])).toEqual({ references: [], bytes: 0 })
-    expect([node.asked, engine.docker.asked, told]).toEqual([['images'], [], []])
+    expect([node.asked, engine.docker.asked, told]).toEqual([['names'], [], []])
   })
 
   test('of a changed image only the layers that changed are sent', async () => {
@@ -152,7 +152,7 @@ describe('images without a registry', () => {
     await send(images)
     expect(engine.packed).toEqual([images.map(({ id }) => id)])
     expect(node.sent.filter((digest) => digest === digestOf('base'))).toHaveLength(1)
-    expect([...node.names.keys()].sort()).toEqual(
+    expect([...node.named.keys()].sort()).toEqual(
       [api, web, migrate]
         .map((image) => `docker.io/library/${image === undefined ? '' : reference(image)}`)
         .sort(),
@@ -166,7 +166,7 @@ describe('images without a registry', () => {
       [image, 'ghcr.io/shop/worker'],
     ])
     const tag = `ds-${image.id.slice(7, 19)}`
-    expect([...node.names.keys()].sort()).toEqual([`${API}:${tag}`, `ghcr.io/shop/worker:${tag}`].sort())
+    expect([...node.named.keys()].sort()).toEqual([`${API}:${tag}`, `ghcr.io/shop/worker:${tag}`].sort())
   })
 
   test('each of several nodes gets what it lacks itself, of one packing', async () => {
@@ -227,26 +227,26 @@ describe('images without a registry', () => {
 
     test('are removed, with the name that the runtime gave them', async () => {
       const [old, now] = await send2()
-      node.names.set('sha256:1111', node.names.get(old) ?? '')
-      node.names.set('sha256:2222', node.names.get(now) ?? '')
+      node.named.set('sha256:1111', node.named.get(old) ?? '')
+      node.named.set('sha256:2222', node.named.get(now) ?? '')
       expect(await prune([now])).toEqual([old])
-      expect([...node.names.keys()]).toEqual([now, 'sha256:2222'])
+      expect([...node.named.keys()]).toEqual([now, 'sha256:2222'])
     })
 
     test('stay while a container is made from them, by whichever of their names', async () => {
       const [old, now] = await send2()
-      node.names.set('sha256:1111', node.names.get(old) ?? '')
+      node.named.set('sha256:1111', node.named.get(old) ?? '')
       node.inUse.add('sha256:1111')
       expect(await prune([now])).toEqual([])
     })
 
     test('of other stacks and of other people stay', async () => {
       const [old, now] = await send2()
-      node.names.set(`${API}:1.0`, 'sha256:aaaa')
-      node.names.set('docker.io/library/other-api:ds-0123456789ab', 'sha256:bbbb')
+      node.named.set(`${API}:1.0`, 'sha256:aaaa')
+      node.named.set('docker.io/library/other-api:ds-0123456789ab', 'sha256:bbbb')
       expect(await prune([now])).toEqual([old])
-      expect(node.names.has(`${API}:1.0`)).toBe(true)
-      expect(node.names.has('docker.io/library/other-api:ds-0123456789ab')).toBe(true)
+      expect(node.named.has(`${API}:1.0`)).toBe(true)
+      expect(node.named.has('docker.io/library/other-api:ds-0123456789ab')).toBe(true)
     })
   })
 })
