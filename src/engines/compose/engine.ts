@@ -54,7 +54,8 @@ export function createComposeEngine(options: ComposeEngineOptions): Engine {
       deliverer.deliver(instance, changes, rulesOf(resolved, instance.service), signal),
     open: (instance, request, signal) => openInside(docker, instance, request, signal),
     run: (instance, request, output, signal) => runToEnd(docker, instance, request, output, signal),
-    manifest: (instance, signal) => readManifest(docker, resolved?.resolution.project ?? null, instance, signal),
+    manifest: (instance, signal) =>
+      readManifest(docker, resolved?.resolution.project ?? null, instance, signal),
     exec: (request, signal) => execInService(context, request, signal),
     events: (signal) =>
       deletingAtStart(

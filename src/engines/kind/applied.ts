@@ -32,7 +32,7 @@ const OTHER_KINDS: readonly { readonly apiVersion: string; readonly kind: string
 ]
 
 export function keyOf(object: Pick<KubeObject, 'apiVersion' | 'kind' | 'metadata'>): string {
-  return `${kindOf(object as Parameters<typeof kindOf>[0])}/${object.metadata.name}`
+  return `${kindOf(object)}/${object.metadata.name}`
 }
 
 /** The objects of a stack that carry its label, but for what other objects made: pods, volume claims, endpoints. */

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DevstackError } from '../../core/error.js'
 import type { Problem } from '../../core/error.js'
-import type { ManifestObject } from '../../core/kubernetes.js'
 import type { ApplyContext } from '../../orchestrator/ports.js'
 import { compareApplied, keyOf, readApplied } from './applied.js'
 import type { Difference } from './applied.js'
 import { desire } from './desired.js'
 import type { NeededImage } from './desired.js'
+import { pruneImages } from './images/prune.js'
 import { sendImages } from './images/send-images.js'
 import type { Kube, KubeObject } from './kube-ports.js'
 import { namespaceObject } from './objects/to-apply.js'
@@ -38,7 +38,7 @@ export async function create(
   const images = imagesFor(resolved, services)
   await ensureNamespace(kube, namespaceObject(resolved.stack.objects, decisions), signal)
   const { docker } = context
-  await sendImages({ docker, nodes: cluster.nodes, images, progress: run.progress }, signal)
+  const sent = await sendImages({ docker, nodes: cluster.nodes, images, progress: run.progress }, signal)
   const applied = await readApplied(kube, context.options.compose.projectName, desired, signal)
   const difference = about(compareApplied(desired, applied), services)
   await checkFirst(kube, difference, resolved, signal)
@@ -52,6 +52,11 @@ export async function create(
     )
   }
   await deleteAll(kube, difference.left, signal)
+  // Where another image of a name came, its older ones go; what a container was made from stays.
+  if (sent.references.length > 0) {
+    const keep = resolved.wanted.images.map(({ node }) => node)
+    await pruneImages({ docker, nodes: cluster.nodes, keep }, signal)
+  }
 }
 
 const NO_COUNT = { step: null, steps: null, percent: null, bytes: null, totalBytes: null } as const
@@ -142,7 +147,7 @@ async function checkFirst(
 function unknownKind(object: KubeObject, { stack }: KindResolved): Problem {
   return {
     message: `the cluster does not know ${object.kind} of ${object.apiVersion}`,
-    at: stack.locate(object as unknown as ManifestObject, ['kind']),
+    at: stack.locate(object, ['kind']),
     hint: 'if it is a custom resource, its definition has to be in the cluster first',
   }
 }

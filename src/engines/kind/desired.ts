@@ -114,7 +114,7 @@ export async function desire(
 /**
  * Another one for each image, so that a changed image is a changed pod: `shop-api:ds-0123456789ab`.
  */
-export function nodeReference(ref: string, id: string): string {
+function nodeReference(ref: string, id: string): string {
   const name = ref.replace(/@.*$/, '').replace(/:[^/:]*$/, '')
   return `${name}:ds-${id.replace(/^sha256:/, '').slice(0, 12)}`
 }

@@ -21,11 +21,7 @@ async function pathOf(kube: Kube, { kind, name }: Workload, signal: AbortSignal)
 }
 
 /** The workload as the cluster has it; null where it is not there. */
-export async function readWorkload(
-  kube: Kube,
-  workload: Workload,
-  signal: AbortSignal,
-): Promise<KubeObject | null> {
+async function readWorkload(kube: Kube, workload: Workload, signal: AbortSignal): Promise<KubeObject | null> {
   const path = await pathOf(kube, workload, signal)
   return path === null ? null : kube.get(path, signal)
 }

@@ -67,7 +67,9 @@ export async function chooseLocalImages(
     if (ref !== undefined) refs.set(name, ref)
   }
   const agent = chosen.find((one) => one.wanted === AGENT_IMAGE)?.ref ?? AGENT_IMAGE
-  return { refs, choices: merge([...bases, ...chosen]), builtBy, agent }
+  // The agent's comes first: what is told of a service last is its own image.
+  const ordered = [...chosen.filter(({ wanted: name }) => name === AGENT_IMAGE), ...bases, ...chosen]
+  return { refs, choices: merge(ordered), builtBy, agent }
 }
 
 /** Who only looks asks no registry. */

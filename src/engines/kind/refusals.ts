@@ -1,5 +1,5 @@
 import type { Problem } from '../../core/error.js'
-import type { LocateObject, ManifestObject } from '../../core/kubernetes.js'
+import type { LocateObject } from '../../core/kubernetes.js'
 import { KubeError } from './kube/errors.js'
 import type { KubeObject } from './kube-ports.js'
 
@@ -15,14 +15,12 @@ export function refusalProblems(
   if (!(error instanceof KubeError)) return null
   if (!AT_FAULT.includes(error.status) && error.fields.length === 0) return null
   const name = `${object.kind} ${object.metadata.name}`
-  const written = object as unknown as ManifestObject
   const cause = (error.why ?? error.message).replace(/^\d{3}[^:]*: /, '')
-  if (error.fields.length === 0)
-    return [{ message: `${name}: ${cause}`, at: locate(written, []), hint: null }]
+  if (error.fields.length === 0) return [{ message: `${name}: ${cause}`, at: locate(object, []), hint: null }]
   const isUnknown = /unknown field|not declared in schema/.test(cause)
   return [...new Set(error.fields)].map((field) => ({
     message: isUnknown ? `${name} has no field ${field}` : `${name}: ${field}: ${reasonOf(field, cause)}`,
-    at: locate(written, pathOf(field)),
+    at: locate(object, pathOf(field)),
     hint: null,
   }))
 }
