@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { InsideTarget } from '../../../src/engines/kind/inside/target.js'
 import type { FileChange } from '../../../src/orchestrator/ports.js'
-import { baseImage, openPods } from '../../engines/kind/inside/pod-world.js'
+import { baseImage } from '../../engines/kind/inside/base-image.js'
+import { openPods } from '../../engines/kind/inside/pod-world.js'
 import type { PodWorld } from '../../engines/kind/inside/pod-world.js'
 
 const run = promisify(execFile)

@@ -161,6 +161,19 @@ describe.skipIf(cannotRunAgent !== null)('the agent', () => {
     })
   })
 
+  test('a folder that the same batch deleted is not taken for there', async () => {
+    mkdirSync(inside('app/real'))
+    writeFileSync(inside('app/real/old'), '')
+    symlinkSync('real', inside('app/in'))
+    const { failed } = await deliver([
+      { type: 'delete', target: '/app/in/old' },
+      { type: 'delete', target: '/app/real' },
+      write('/app/in/new', 'x'),
+    ])
+    const cause = '/app/in is a link to real in the container, where nothing is'
+    expect(failed).toEqual([{ target: '/app/in/new', cause }])
+  })
+
   test.each(['relative', '/app/../escape', '/app/./x', '/app//x', '/app/x/', '/app/..', '/', '/a\0b', ''])(
     'the agent itself refuses the place %j',
     async (target) => {
@@ -246,6 +259,8 @@ describe.skipIf(cannotRunAgent !== null)('the agent', () => {
       '/srv/a/b',
       '/bound/x',
       '/bound',
+      '/app/real',
+      '/srv/root/bound/x',
     )
     const links = fc.constantFrom('/app/d', 'a', '..', '/srv', '/app', '../../../../..', '/bound', 'nothing')
     const change = fc.oneof(
@@ -266,6 +281,7 @@ describe.skipIf(cannotRunAgent !== null)('the agent', () => {
       '/app/real': null,
       '/srv': null,
       '/bound': null,
+      '/srv/root': '/',
       '/app/in': 'real',
       '/app/out': '/srv',
       '/app/up': '..',

@@ -1,8 +1,7 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createInside } from '../../../../src/engines/kind/inside/inside.js'
 import type { Inside } from '../../../../src/engines/kind/inside/inside.js'
@@ -11,14 +10,13 @@ import type { FileChange, InsideRequest } from '../../../../src/orchestrator/por
 import { engineIsThere } from '../../../contract/compose-there.js'
 import { eventually } from '../../../contract/eventually.js'
 import { BARE } from './bare-image.js'
+import { baseImage } from './base-image.js'
+import { docker } from './docker-program.js'
 import { FakeKube } from './fake-kube.js'
 import type { FakeNode } from './fake-kube.js'
 import { AGENT, processOf } from './local-agent.js'
 
 const there = await engineIsThere()
-const run = promisify(execFile)
-const docker = async (...argv: readonly string[]): Promise<string> =>
-  (await run('docker', argv)).stdout.trim()
 
 /** Containers of the Docker engine in the place of a pod's: an agent shares the processes of the other one, as in a pod. */
 class DockerNode implements FakeNode {
@@ -95,8 +93,7 @@ describe.skipIf(!there)('inside of a container without a shell, as a user that i
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'devstack-beside-'))
-    const images = await docker('images', 'devstack/base', '--format', '{{.Repository}}:{{.Tag}}')
-    base = images.split('\n')[0] ?? ''
+    base = await baseImage()
     await writeFile(join(folder, 'Dockerfile'), BARE.replace('IMAGE', base))
     await docker('build', '--quiet', '--tag', 'ds-in-bare', folder)
     container = await docker('run', '--detach', '--rm', 'ds-in-bare')

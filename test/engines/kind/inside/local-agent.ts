@@ -14,7 +14,7 @@ export const cannotRunAgent: string | null = reason()
 
 function reason(): string | null {
   try {
-    const [program, ...rest] = [...asRoot, 'perl', '-e', 'chroot "/" or die $!'] as [string, ...string[]]
+    const [program = '', ...rest]: readonly string[] = [...asRoot, 'perl', '-e', 'chroot "/" or die $!']
     execFileSync(program, rest, { stdio: 'pipe' })
     return null
   } catch (error) {

@@ -11,11 +11,10 @@ import { certificateAccess } from '../../../../src/engines/kind/kube/access.js'
 import { createKube } from '../../../../src/engines/kind/kube/kube.js'
 import type { Pod } from '../../../../src/engines/kind/pods.js'
 import { eventually } from '../../../contract/eventually.js'
+import { baseImage } from './base-image.js'
 import { AGENT } from './local-agent.js'
 
 const run = promisify(execFile)
-export const docker = async (...argv: readonly string[]): Promise<string> =>
-  (await run('docker', argv)).stdout.trim()
 
 /** A cluster that the tests may use. */
 export interface TestCluster {
@@ -34,13 +33,6 @@ export interface PodWorld {
   readonly target: (pod: string, container?: string) => Promise<InsideTarget>
   readonly pod: (name: string) => Promise<Pod>
   readonly dispose: () => Promise<void>
-}
-
-/** The image of the agents: a Debian of our own. */
-export async function baseImage(): Promise<string> {
-  return (
-    (await docker('images', 'devstack/base', '--format', '{{.Repository}}:{{.Tag}}')).split('\n')[0] ?? ''
-  )
 }
 
 export async function openPods(cluster: TestCluster, images: readonly string[]): Promise<PodWorld> {

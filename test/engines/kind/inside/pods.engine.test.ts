@@ -10,7 +10,9 @@ import type { FileChange, InsideRequest } from '../../../../src/orchestrator/por
 import { eventually } from '../../../contract/eventually.js'
 import { kindIsThere } from '../../../contract/kind-there.js'
 import { BARE } from './bare-image.js'
-import { baseImage, docker, once, openPods } from './pod-world.js'
+import { baseImage } from './base-image.js'
+import { docker } from './docker-program.js'
+import { once, openPods } from './pod-world.js'
 import type { PodWorld } from './pod-world.js'
 import { testCluster } from './test-cluster.js'
 
@@ -251,14 +253,15 @@ describe.skipIf(!there)('inside of pods', () => {
   )
 
   test('a pod goes as soon with an agent as without', async () => {
-    await world.apply(pod('quick', { command: ['sh', '-c', 'trap exit TERM; sleep infinity & wait'] }))
+    const command = ['sh', '-c', 'trap exit TERM; sleep infinity & wait']
+    await world.apply(pod('quick', { command }, { terminationGracePeriodSeconds: 3600 }))
     await world.inside.prepare(await world.target('quick'), signal())
     const { metadata } = await world.pod('quick')
     await world.kubectl('delete', 'pod', 'quick', '--wait=false')
-    // Its containers have 30 s to end; neither of them uses them.
+    // Its containers have an hour to end; neither of them uses it.
     await eventually(async () => {
       const there = await world.kubectl('get', 'pods', '--output', 'jsonpath={.items[*].metadata.uid}')
       expect(there.split(' ')).not.toContain(metadata.uid)
-    }, 15_000)
+    }, 120_000)
   })
 })
