@@ -7,7 +7,7 @@ export interface Certificate {
   readonly key: string
 }
 
-interface Authority extends Certificate {
+export interface Authority extends Certificate {
   readonly name: string
   readonly keyObject: KeyObject
 }

@@ -48,7 +48,7 @@ export function placesOf(stateRoot: string, name: string): ClusterPlaces {
  * The folder, ours and closed to others.
  * @throws DevstackError STATE_FOREIGN
  */
-export async function ensureFolder({ folder }: ClusterPlaces): Promise<void> {
+async function ensureFolder({ folder }: ClusterPlaces): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   for (const one of [dirname(folder), folder]) {
     const found = await lstat(one)

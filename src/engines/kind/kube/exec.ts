@@ -173,7 +173,7 @@ function closedStdin(): Writable {
 }
 
 /** One after the other, none larger than a message may be. */
-export function sendPieces(
+function sendPieces(
   channels: Channels,
   channel: number,
   chunk: Uint8Array,

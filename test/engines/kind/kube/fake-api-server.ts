@@ -1,6 +1,6 @@
 import { createServer } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
@@ -31,7 +31,7 @@ export class FakeApiServer implements AsyncDisposable {
   readonly #answers = new Map<string, Answer>()
   readonly #accepts = new Map<string, Accept>()
   readonly #upgrades = new Map<string, Upgrade>()
-  readonly #sockets = new Set<Socket>()
+  readonly #sockets = new Set<Duplex>()
   readonly #webSockets = new WebSocketServer({
     noServer: true,
     handleProtocols: (offered) => this.protocols.find((one) => offered.has(one)) ?? false,
