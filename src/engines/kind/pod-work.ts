@@ -20,6 +20,7 @@ export interface PodWork extends Pick<Engine, 'deliver' | 'open' | 'run' | 'exec
   seen(pod: Pod): void
 }
 
+const ANNOUNCE_MS = 5000
 /** What has an agent where the project was not read: any Debian. */
 const ANY_DEBIAN = 'debian:trixie-slim'
 
@@ -44,7 +45,13 @@ class Work implements PodWork {
     const gated = Object.entries(containerNotes(pod)).flatMap(([container, note]) =>
       note.gated ? [container] : [],
     )
-    if (gated.length > 0 && this.resolved() !== null) this.inside?.value.announce(pod, gated)
+    // What fails here fails again, and is told, where it is needed.
+    if (gated.length > 0 && this.resolved() !== null) this.announce(pod, gated).catch(() => undefined)
+  }
+
+  private async announce(pod: Pod, containers: readonly string[]): Promise<void> {
+    const inside = await this.open_(AbortSignal.timeout(ANNOUNCE_MS))
+    inside.announce(pod, containers)
   }
 
   deliver: PodWork['deliver'] = async (instance, changes, signal) => {
@@ -81,7 +88,12 @@ class Work implements PodWork {
 
   async openGate(instance: Instance, signal: AbortSignal): Promise<void> {
     const target = await this.target(instance, signal)
-    await (await this.open_(signal)).openGate(target, signal)
+    const gate = await (await this.open_(signal)).openGate(target, signal)
+    if (gate === 'shut')
+      throw new DevstackError('OPERATION_FAILED', `the program of ${instance.service} did not begin`, {
+        cause: 'its gate was opened, and it still waits',
+        hint: `devstack logs ${instance.service}`,
+      })
     const { gates, connection } = this.context
     gates.opened(instance.id)
     // Other processes know it from this; one that does not hear of it takes the program for begun a while later.
