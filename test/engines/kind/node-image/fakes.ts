@@ -14,7 +14,7 @@ export function pulledImage(): EngineImage {
 }
 
 /** An engine whose images are archived as their names. */
-export class FakeArchive implements ImageArchive {
+class FakeArchive implements ImageArchive {
   /** What is saved of an image. */
   content: () => Readable = () => Readable.from([Buffer.from(BUILT_IMAGE)])
   loaded: Buffer[] = []
