@@ -37,7 +37,7 @@ export interface KindProject {
 }
 
 /** One for all tests of a run, and for the next run: making it takes most of their time. */
-export const TEST_CLUSTER = 'devstack-test'
+const TEST_CLUSTER = 'devstack-test'
 
 export function testCluster(): ClusterOptions {
   return { name: TEST_CLUSTER, stateRoot: stateRoot(env), docker: createDocker(ENDPOINT), env }

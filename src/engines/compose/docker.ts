@@ -102,7 +102,8 @@ function statusError(statusCode: number, message: string): Error {
 function readThroughClient(client: Dockerode, path: string, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const dial = {
-      path,
+      // The client cuts the last character of a path that has a query.
+      path: path.includes('?') ? `${path}&` : path,
       method: 'GET',
       abortSignal: signal,
       statusCodes: { 200: true, 404: 'not found', 500: 'engine error' },

@@ -2,6 +2,7 @@ import type { EngineEvent } from '../../orchestrator/ports.js'
 import { createChannel } from '../compose/channel.js'
 import type { Gates } from './gates.js'
 import type { PodFeed } from './pod-feed.js'
+import { parseInstanceId } from './pods.js'
 import type { Pod } from './pods.js'
 import { PodTeller } from './teller.js'
 import type { LastLines } from './teller.js'
@@ -35,7 +36,7 @@ export function readEvents(
   }
   // Nobody else tells that a gate was opened.
   const unsubscribe = gates.subscribe((instance) => {
-    const pod = pods.get(instance.split('/')[0] ?? '')
+    const pod = pods.get(parseInstanceId(instance)?.uid ?? '')
     if (pod !== undefined) void tell(() => teller.pod(pod))
   })
 

@@ -96,13 +96,14 @@ export interface PodInstanceRef {
   readonly restartCount: number
 }
 
+/** Fit for a file's name: a container's name has no dot. */
 export function instanceId({ uid, container, restartCount }: PodInstanceRef): string {
-  return `${uid}/${container}/${String(restartCount)}`
+  return `${uid}.${container}.${String(restartCount)}`
 }
 
 /** Null where it is none of ours. */
 export function parseInstanceId(id: string): PodInstanceRef | null {
-  const [uid, container, count, ...rest] = id.split('/')
+  const [uid, container, count, ...rest] = id.split('.')
   if (uid === undefined || container === undefined || count === undefined || rest.length > 0) return null
   const restartCount = Number(count)
   return Number.isInteger(restartCount) ? { uid, container, restartCount } : null

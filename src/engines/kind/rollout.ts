@@ -5,7 +5,7 @@ import type { ApplyContext } from '../../orchestrator/ports.js'
 import type { Gates } from './gates.js'
 import { instancesOf, isAlive } from './instances.js'
 import type { PodFeed } from './pod-feed.js'
-import { containerNotes, KUBE_LABEL, statusOf } from './pods.js'
+import { containerNotes, KUBE_LABEL, parseInstanceId, statusOf } from './pods.js'
 import type { Pod } from './pods.js'
 import { waitingOf } from './waiting.js'
 import type { Waiting } from './waiting.js'
@@ -92,9 +92,9 @@ const NO_COUNT = { step: null, steps: null, percent: null, bytes: null, totalByt
 
 function isAtGate(pods: ReadonlyMap<string, Pod>, instance: Instance): boolean {
   if (instance.state !== 'created') return false
-  const [uid = '', container] = instance.id.split('/')
-  const pod = pods.get(uid)
-  return pod !== undefined && statusOf(pod, container)?.state?.running !== undefined
+  const ref = parseInstanceId(instance.id)
+  const pod = pods.get(ref?.uid ?? '')
+  return pod !== undefined && statusOf(pod, ref?.container)?.state?.running !== undefined
 }
 
 interface Patience {

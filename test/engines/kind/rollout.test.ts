@@ -66,10 +66,10 @@ describe('starting a service in a cluster', () => {
     change(gated('b'))
     await done
     expect(log.filter((line) => !line.startsWith('its pod'))).toEqual([
-      'level a/app/0',
-      'open a/app/0',
-      'level b/app/0',
-      'open b/app/0',
+      'level a.app.0',
+      'open a.app.0',
+      'level b.app.0',
+      'open b.app.0',
     ])
   })
 

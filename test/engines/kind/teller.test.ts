@@ -51,7 +51,7 @@ describe('a pod that comes up', () => {
         podOf({ state: runs }, { probe: true }),
         podOf({ state: runs, ready: true }, { probe: true }),
       ),
-    ).toEqual(['started u1/app/0 starting', 'healthy u1/app/0'])
+    ).toEqual(['started u1.app.0 starting', 'healthy u1.app.0'])
   })
 
   it('is told with what it waits for, until it waits no more', async () => {
@@ -66,7 +66,7 @@ describe('a pod that comes up', () => {
       ),
     ).toEqual([
       expect.stringContaining('waiting no node has enough memory left') as unknown,
-      'started u1/app/0 none',
+      'started u1.app.0 none',
       'waiting no more',
     ])
   })
@@ -74,9 +74,9 @@ describe('a pod that comes up', () => {
   it('waits at its gate, and is started when that is opened', async () => {
     expect(
       await hear(podOf({ state: runs }, { gated: true }), podOf({ state: runs }, { gated: true })),
-    ).toEqual(['created u1/app/0'])
-    gates.opened('u1/app/0')
-    expect(await hear(podOf({ state: runs }, { gated: true }))).toEqual(['started u1/app/0 none'])
+    ).toEqual(['created u1.app.0'])
+    gates.opened('u1.app.0')
+    expect(await hear(podOf({ state: runs }, { gated: true }))).toEqual(['started u1.app.0 none'])
   })
 })
 
@@ -87,7 +87,7 @@ describe('a container that ends', () => {
     expect(event).toEqual({
       type: 'stopped',
       service: 'app',
-      instance: 'u1/app/0',
+      instance: 'u1.app.0',
       exitCode: 7,
       oomKilled: false,
       lastLines: ['app-u1 app'],
@@ -97,8 +97,8 @@ describe('a container that ends', () => {
 
   it('of a one-shot that nobody saw running is told as started and ended', async () => {
     expect(await hear(podOf({ state: ended(0) }, { policy: 'Never', phase: 'Succeeded' }))).toEqual([
-      'started u1/app/0 none',
-      'stopped u1/app/0 0',
+      'started u1.app.0 none',
+      'stopped u1.app.0 0',
     ])
   })
 
@@ -111,10 +111,10 @@ describe('a container that ends', () => {
         podOf({ restartCount: 1, state: runs, lastState: ended(1) }),
       ),
     ).toEqual([
-      'stopped u1/app/0 1 restarts',
+      'stopped u1.app.0 1 restarts',
       expect.stringContaining('waiting app has ended once') as unknown,
-      'started u1/app/1 none',
-      'removed u1/app/0',
+      'started u1.app.1 none',
+      'removed u1.app.0',
       'waiting no more',
     ])
   })
@@ -124,9 +124,9 @@ describe('a container that ends', () => {
     const pod = podOf({ restartCount: 1, state: runs, lastState: ended(137, 'OOMKilled') })
     const events = await teller.pod(pod)
     expect(events.map(line)).toEqual([
-      'stopped u1/app/0 137 oom restarts',
-      'started u1/app/1 none',
-      'removed u1/app/0',
+      'stopped u1.app.0 137 oom restarts',
+      'started u1.app.1 none',
+      'removed u1.app.0',
     ])
     expect(events[0]).toMatchObject({ lastLines: ['app-u1 app before'] })
   })
@@ -138,13 +138,13 @@ describe('a pod that goes', () => {
     ['evicted', { phase: 'Failed', reason: 'Evicted' }],
   ] as const)('%s takes its instance along at once', async (_, options) => {
     await hear(podOf({ state: runs }))
-    expect(await hear(podOf({ state: runs }, options))).toEqual(['removed u1/app/0'])
+    expect(await hear(podOf({ state: runs }, options))).toEqual(['removed u1.app.0'])
   })
 
   it('unseen is missed at the next list', async () => {
     await hear(podOf({ state: runs }))
     const other = podOf({ state: runs }, { uid: 'u2' })
-    expect((await teller.all([other])).map(line)).toEqual(['removed u1/app/0', 'started u2/app/0 none'])
+    expect((await teller.all([other])).map(line)).toEqual(['removed u1.app.0', 'started u2.app.0 none'])
   })
 })
 
@@ -156,12 +156,12 @@ it('a pod that was ready and is not any more is unhealthy, and healthy again whe
       podOf({ state: runs, ready: false }, { probe: true }),
       podOf({ state: runs, ready: true }, { probe: true }),
     ),
-  ).toEqual(['unhealthy u1/app/0', 'healthy u1/app/0'])
+  ).toEqual(['unhealthy u1.app.0', 'healthy u1.app.0'])
 })
 
 it('what is there at the beginning is no news, but for gates that are shut', () => {
   expect(teller.begin([podOf({ state: runs })]).map(line)).toEqual([])
   expect(teller.begin([podOf({ state: runs }, { uid: 'u2', gated: true })]).map(line)).toEqual([
-    'created u2/app/0',
+    'created u2.app.0',
   ])
 })

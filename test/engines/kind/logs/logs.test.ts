@@ -48,8 +48,8 @@ describe('the logs of pods', () => {
     print(0, 2, '')
     await once()
     expect(seen).toEqual([
-      { service: 'shop-api', instance: 'uid-api-1/api/0', at: at(1), stream: 'stdout', text: 'one' },
-      { service: 'shop-api', instance: 'uid-api-1/api/0', at: at(2), stream: 'stdout', text: '' },
+      { service: 'shop-api', instance: 'uid-api-1.api.0', at: at(1), stream: 'stdout', text: 'one' },
+      { service: 'shop-api', instance: 'uid-api-1.api.0', at: at(2), stream: 'stdout', text: '' },
     ])
   })
 
