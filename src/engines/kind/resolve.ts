@@ -184,7 +184,7 @@ async function settled(
       services,
       purpose: request.purpose,
     },
-    { ...compose, holds: (port) => context.holds(port) },
+    { ...compose, spared: composePorts(found.about), holds: (port) => context.holds(port) },
     emit,
   )
   const withPorts = (service: Service): Service => ({
@@ -197,6 +197,11 @@ async function settled(
       Object.values(project.services).map((service) => [service.name, withPorts(service)]),
     ),
   }
+}
+
+function composePorts({ compose }: KubernetesContext): ReadonlySet<number> {
+  const ports = Object.values(compose ?? {}).flatMap((service) => service.ports)
+  return new Set(ports.flatMap(({ published }) => published ?? []))
 }
 
 /** As Compose's, by the services of the manifests. */

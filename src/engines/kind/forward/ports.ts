@@ -22,6 +22,8 @@ export interface ForwardPortOptions {
   readonly primary: boolean
   /** Absolute path of the stack's private folder: what was assigned is kept there. */
   readonly stateFolder: string
+  /** Ports that Compose's stack of the same project wants: the two can be up side by side, whichever comes first. */
+  readonly spared?: ReadonlySet<number>
   /** This process listens there already. */
   readonly holds: (port: number) => boolean
   /** Who listens on a port of this machine: `postgres (pid 812)`; null where that is not known. */
@@ -96,20 +98,23 @@ async function settle(
     const reason = options.primary ? 'a free one' : 'another worktree has the wanted one'
     return { port: await findFree(wanted, options, reserved, []), assigned: true, reason }
   }
-  if (!concerned || options.holds(first) || (await isFree(first))) {
+  const spared = options.spared?.has(first) === true
+  if (!spared && (!concerned || options.holds(first) || (await isFree(first)))) {
     if (kept === undefined) return { port: first, assigned: false, reason: 'as the project says' }
     return { port: first, assigned: true, reason: options.primary ? 'kept' : 'kept for this worktree' }
   }
-  const owner = (await options.portOwner(first)) ?? 'another program'
+  const owner = spared ? null : ((await options.portOwner(first)) ?? 'another program')
   const near = options.primary ? Array.from({ length: NEAR }, (_, step) => first + 1 + step) : []
   const port = await findFree(wanted, options, reserved, near)
-  return { port, assigned: true, reason: `${String(first)} is taken by ${owner}` }
+  const reason =
+    owner === null ? "Compose's stack of this project has that one" : `${String(first)} is taken by ${owner}`
+  return { port, assigned: true, reason }
 }
 
 /** The first free of the given, then from a place that depends on the worktree, so that worktrees seldom meet. */
 async function findFree(
   { key }: Wanted,
-  { folder }: ForwardPortOptions,
+  { folder, spared, holds }: ForwardPortOptions,
   reserved: ReadonlySet<number>,
   near: readonly number[],
 ): Promise<number> {
@@ -117,7 +122,8 @@ async function findFree(
   const start = createHash('sha256').update(`${folder}\n${key}`).digest().readUInt32BE(0) % size
   const far = Array.from({ length: size }, (_, step) => ASSIGNED.from + ((start + step) % size))
   for (const port of [...near, ...far]) {
-    if (port <= 65_535 && !reserved.has(port) && (await isFree(port))) return port
+    if (port > 65_535 || reserved.has(port) || spared?.has(port) === true) continue
+    if (holds(port) || (await isFree(port))) return port
   }
   throw new DevstackError('PORT_TAKEN', 'no free port is left', {
     cause: `every port from ${String(ASSIGNED.from)} to ${String(ASSIGNED.to)} is taken`,

@@ -82,6 +82,14 @@ describe('the ports of addresses', () => {
     expect(await settle({ web: port }, { holds: (held) => held === port })).toEqual({ web: port })
   })
 
+  test('a port that Compose’s stack of the project wants is left to it, also while it is free', async () => {
+    await free()
+    const first = await settle({ web: port }, { spared: new Set([port]) })
+    expect(first['web']).toBeGreaterThan(port)
+    expect(reasons).toEqual(["Compose's stack of this project has that one"])
+    expect(await settle({ web: port }, { spared: new Set([port]) })).toEqual(first)
+  })
+
   test('another worktree has ports of its own, the same from run to run, though the wanted one is free', async () => {
     await free()
     const first = await settle({ web: port, api: null }, { primary: false })
