@@ -34,32 +34,40 @@ export async function proveOurs(
 ): Promise<Proof> {
   const identity = await readIdentity(name, places)
   const nodes = await containers.list(name, signal)
-  checkServer(name, identity, nodes)
+  checkServer(name, identity, nodes, places)
   await checkAuthority(name, identity, nodes, places, containers, signal)
   return { access: certificateAccess(identity), nodes }
 }
 
-async function readIdentity(name: string, { kubeconfig }: ClusterPlaces): Promise<KubeIdentity> {
+async function readIdentity(name: string, places: ClusterPlaces): Promise<KubeIdentity> {
+  const { kubeconfig } = places
   const found = await readOwn(kubeconfig)
-  if (found === null) throw refused(name, `${kubeconfig} is not there`)
-  if ('refused' in found) throw refused(name, found.refused)
+  if (found === null) throw refused(places, name, `${kubeconfig} is not there`)
+  if ('refused' in found) throw refused(places, name, found.refused)
   try {
     return readKindConfig(found.text, name)
   } catch (error) {
-    if (error instanceof UnlikeKind) throw refused(name, `${kubeconfig} is not kind's: ${error.message}`)
+    if (error instanceof UnlikeKind)
+      throw refused(places, name, `${kubeconfig} is not kind's: ${error.message}`)
     throw error
   }
 }
 
 /** The address must be what a node of this cluster publishes now: a port changes hands. */
-function checkServer(name: string, { server }: KubeIdentity, nodes: readonly NodeContainer[]): void {
-  if (nodes.length === 0) throw refused(name, 'it has no node container in this engine')
+function checkServer(
+  name: string,
+  { server }: KubeIdentity,
+  nodes: readonly NodeContainer[],
+  places: ClusterPlaces,
+): void {
+  if (nodes.length === 0) throw refused(places, name, 'it has no node container in this engine')
   const { hostname, port } = new URL(server)
   const host = hostname.replace(/^\[|\]$/g, '')
   const publishes = nodes.some(
     ({ api, role }) => role !== 'worker' && api?.host === host && api.port === Number(port),
   )
-  if (!publishes) throw refused(name, `none of its node containers publishes its API server at ${server}`)
+  if (!publishes)
+    throw refused(places, name, `none of its node containers publishes its API server at ${server}`)
 }
 
 /**
@@ -75,14 +83,14 @@ async function checkAuthority(
   signal: AbortSignal,
 ): Promise<void> {
   const node = nodes.find(({ role }) => role === 'control-plane')
-  if (node === undefined) throw refused(name, 'none of its node containers is a control plane')
+  if (node === undefined) throw refused(places, name, 'none of its node containers is a control plane')
   const expected = digest(ca)
   const proven = await readProven(places)
   if (proven[node.id] === expected) return
   const inside = await containers.readFile(node.id, CA_FILE, signal)
-  if (inside === null) throw refused(name, `${node.name} has no ${CA_FILE}`)
+  if (inside === null) throw refused(places, name, `${node.name} has no ${CA_FILE}`)
   if (digest(inside) !== expected)
-    throw refused(name, `the authority in the kubeconfig is not that of ${node.name}`)
+    throw refused(places, name, `the authority in the kubeconfig is not that of ${node.name}`)
   await writeOwn(places.proven, `${JSON.stringify({ [node.id]: expected })}\n`)
 }
 
@@ -101,13 +109,13 @@ function digest(pem: string): string {
   return createHash('sha256').update(pem.replace(/\s+/g, '')).digest('hex')
 }
 
-function refused(name: string, cause: string): DevstackError {
+function refused({ kubeconfig }: ClusterPlaces, name: string, cause: string): DevstackError {
   return new DevstackError(
     'STATE_FOREIGN',
     `not talking to the cluster ${name}: it is not proven to be ours`,
     {
       cause,
-      hint: `devstack down --cluster --engine kind, then devstack up --engine kind makes it anew`,
+      hint: `nothing was sent; remove ${kubeconfig}, and the next devstack up --engine kind gets it anew from the node`,
     },
   )
 }

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { DevstackError } from '../../../core/error.js'
 import { createKube } from '../kube/kube.js'
 import { KUBE_ANNOTATION, KUBE_LABEL } from '../pods.js'
-import { deleteNodes, removeNetwork } from './create.js'
+import { deleteNodes, exportKubeconfig, removeNetwork } from './create.js'
 import { decideCluster } from './decide.js'
 import { proveOurs } from './guard.js'
 import { createNodeContainers } from './nodes.js'
@@ -66,6 +66,7 @@ async function refuseOthers(
     options.say(`starting the node ${node.name} to see what lives in it`)
     await containers.start(node, signal)
   }
+  await exportKubeconfig(options, places, signal)
   const proof = await proveOurs({ name: options.name, places, containers }, signal)
   await waitUntilReady(proof.access, READY_LIMIT_MS, () => options.say('waiting for the API server'), signal)
   const kube = createKube({ access: proof.access, namespace: options.namespace })
