@@ -91,7 +91,7 @@ async function killPods(kube: Kube, labelSelector: string, signal: AbortSignal):
 const LOOK_MS = 100
 
 /** Resolves when no pod of these is left but those that have ended by themselves. */
-export async function untilGone(kube: Kube, labelSelector: string, signal: AbortSignal): Promise<void> {
+async function untilGone(kube: Kube, labelSelector: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     const { items } = await kube.list<Pod>(podsPath(kube), { labelSelector }, signal)
     if (!items.some(isActive)) return

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ApplyContext } from '../../orchestrator/ports.js'
 import { readApplied } from './applied.js'
 import type { Kube, KubeObject } from './kube-ports.js'
-import { untilGone } from './lifecycle.js'
 import type { KindContext } from './options.js'
 import { KUBE_LABEL } from './pods.js'
 
@@ -27,7 +26,9 @@ export async function remove(context: KindContext, volumes: boolean, run: ApplyC
   }
   const applied = await readApplied(kube, project, null, signal)
   await Promise.all([...applied.values()].map((object) => removeObject(kube, object, signal)))
-  await untilGone(kube, `${KUBE_LABEL.project}=${project}`, signal)
+  const pods = { labelSelector: `${KUBE_LABEL.project}=${project}` }
+  while ((await kube.list(`${path}/pods`, pods, signal)).items.length > 0)
+    await sleep(LOOK_MS, undefined, { signal })
   const claims = await kube.list(`${path}/persistentvolumeclaims`, {}, signal)
   if (claims.items.length === 0) await removeNamespace(kube, path, namespace, signal)
 }

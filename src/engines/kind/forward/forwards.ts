@@ -10,7 +10,6 @@ import type { ForwardTarget, ListenerContext } from './listener.js'
 import { createPodTable } from './pod-table.js'
 
 export type { ForwardTarget } from './listener.js'
-export type { Route } from './pod-table.js'
 
 /** An address of this machine, and whether requests go through it. */
 export interface ForwardState extends LightState {

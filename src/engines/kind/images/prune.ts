@@ -38,7 +38,7 @@ export async function pruneNode(
 const TAG = /:ds-[0-9a-f]{12}$/
 
 /** The names to remove: references, and with the last of an image also the runtime's own name for it, which would hold it. */
-export function staleImages(
+function staleImages(
   images: readonly NodeImage[],
   used: ReadonlySet<string>,
   keep: readonly string[],
