@@ -32,7 +32,7 @@ const TELL_MS = 1000
 
 /**
  * Builds the node image. What was compiled when it is aborted waits in the engine's build cache, which the engine itself
- * empties after two days; a build that succeeds leaves nothing there.
+ * empties after two days; {@link emptyCompilerCache} does it after a build that succeeded.
  * @throws DevstackError BUILD_FAILED that names the failing step and its last lines
  */
 export async function buildNodeImage(build: NodeBuild, signal: AbortSignal): Promise<void> {
@@ -82,6 +82,26 @@ async function runBuild(
     missing: 'devstack bootstrap',
   })
   return exitCode === 0 ? null : buildFailure(reader.failure(), stderr)
+}
+
+/** Gives back the room that compiling took. Where that fails the engine does it by itself some days later. */
+export async function emptyCompilerCache(
+  { run, node, base }: Pick<NodeBuild, 'run' | 'node' | 'base'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { folder } = node.recipe
+  const argv = [
+    'docker',
+    'buildx',
+    'build',
+    '--builder',
+    'default',
+    '--target',
+    'emptied',
+    '--provenance=false',
+  ]
+  argv.push('--build-arg', `BASE=${base.ref}`, '--build-arg', `MOMENT=${String(Date.now())}`)
+  await run({ argv: [...argv, '--file', join(folder, 'Dockerfile'), '--', folder], signal })
 }
 
 async function buildArguments(build: NodeBuild, folder: string): Promise<readonly string[]> {

@@ -99,7 +99,11 @@ async function bring(
       break
   }
   await parts.build(wishes.progress, signal)
-  return { ref: node.ref, origin: 'built', saved: save(parts, wishes, signal) }
+  const saved = save(parts, wishes, signal).then(async () => {
+    // It takes half a minute, for which nobody should wait.
+    await parts.tidy(signal).catch(() => undefined)
+  })
+  return { ref: node.ref, origin: 'built', saved }
 }
 
 function use(

@@ -2,12 +2,14 @@ import { createDocker } from '../../compose/docker.js'
 import { createImageBuilder } from '../../images/build.js'
 import { createImageEngine } from '../../images/engine.js'
 import { readHostCa } from '../../images/host-settings.js'
+import type { HostCa } from '../../images/host-settings.js'
 import { pullImage } from '../../images/pull.js'
 import { loadRecipes } from '../../images/recipes.js'
+import type { Recipe } from '../../images/recipes.js'
 import { createRegistryProbe } from '../../images/registry.js'
 import { createRunner } from '../../images/run.js'
 import { createImageArchive } from './archive.js'
-import { buildNodeImage } from './build.js'
+import { buildNodeImage, emptyCompilerCache } from './build.js'
 import { cacheFile, nodeImageCache } from './cache.js'
 import { describe, ensure } from './ensure.js'
 import type { NodeImage, NodeImageDescription, NodeImageOptions } from './options.js'
@@ -52,13 +54,25 @@ async function assemble(options: NodeImageOptions): Promise<NodeImageParts> {
     pull: (progress, signal) => pullImage(node.registryImage, run, { signal, progress, output }),
     async build(progress, signal) {
       const hostCa = await readHostCa(env)
-      const recipes = await loadRecipes(options.recipesFolder, hostCa)
-      const base = recipes.find(({ name }) => name === 'base')
-      if (base === undefined) throw new Error(`no recipe base in ${options.recipesFolder}`)
+      const { recipes, base } = await loadBase(options, hostCa)
       const builder = createImageBuilder({ recipes, engine, run, hostCa, mavenSettings: null })
       const present = await engine.images(signal)
       const baseIsThere = present.some(({ tags }) => tags.includes(base.ref))
       await buildNodeImage({ node, base, baseIsThere, builder, run, hostCa, env, progress, output }, signal)
     },
+    async tidy(signal) {
+      const { base } = await loadBase(options, await readHostCa(env))
+      await emptyCompilerCache({ run, node, base }, signal)
+    },
   }
+}
+
+async function loadBase(
+  { recipesFolder }: NodeImageOptions,
+  hostCa: HostCa | null,
+): Promise<{ readonly recipes: readonly Recipe[]; readonly base: Recipe }> {
+  const recipes = await loadRecipes(recipesFolder, hostCa)
+  const base = recipes.find(({ name }) => name === 'base')
+  if (base === undefined) throw new Error(`no recipe base in ${recipesFolder}`)
+  return { recipes, base }
 }

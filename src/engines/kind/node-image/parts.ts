@@ -15,4 +15,6 @@ export interface NodeImageParts {
   readonly cacheFile: string
   pull(progress: (progress: Progress) => void, signal: AbortSignal): Promise<void>
   build(progress: (progress: Progress) => void, signal: AbortSignal): Promise<void>
+  /** After a build: gives back the room that it took. */
+  tidy(signal: AbortSignal): Promise<void>
 }

@@ -82,7 +82,7 @@ describe('where no registry answers', () => {
     ).saved
     machine.engine.present.length = 0
     expect(await bring()).toMatchObject({ ref: BUILT_IMAGE, origin: 'loaded' })
-    expect(machine.done).toEqual(['asked for kindest/node:v1.34.0', 'built'])
+    expect(machine.done).toEqual(['asked for kindest/node:v1.34.0', 'built', 'tidied'])
     expect(machine.archive.loaded[0]).toEqual(await readFile(machine.file))
     expect(told.at(-1)).toBe('loading the node image from the cache')
   })

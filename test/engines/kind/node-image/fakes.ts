@@ -86,6 +86,10 @@ export class FakeMachine {
         await this.building(signal)
         engine.present.push(fakeImage(BUILT_IMAGE))
       },
+      tidy: () => {
+        this.done.push('tidied')
+        return Promise.resolve()
+      },
     }
   }
 }
