@@ -1,6 +1,7 @@
 import { DevstackError } from '../core/error.js'
 import type { Progress } from '../core/events.js'
 import type { EnsureOptions } from '../engines/kind/cluster/options.js'
+import type { NodeImage, NodeImageDescription } from '../engines/kind/node-image/options.js'
 import { engineEndpoint } from '../host/bootstrap/endpoint.js'
 import { stateRoot } from '../host/project/state.js'
 import type { CommandContext } from './commands.js'
@@ -40,7 +41,7 @@ export async function prepareCluster(context: CommandContext, stack: StackRef): 
   try {
     if (await runs(() => findCluster(options, signal))) return
     await bringWhatLacks(context, true)
-    const image = await bringNodeImage(context, stack, signal)
+    const { ref: image, saved } = await bringNodeImage(context, stack, signal)
     const line = createProgressLine(io, 'cluster')
     const { formatOwner, portOwner } = await import('../host/doctor/ports.js')
     const wanted: EnsureOptions = {
@@ -65,6 +66,8 @@ export async function prepareCluster(context: CommandContext, stack: StackRef): 
     }
     try {
       await ensureCluster(wanted, signal)
+      // It went on beside the creation; without its file whoever removes the image has it built again.
+      await saved
     } finally {
       line.end()
     }
@@ -84,25 +87,39 @@ async function runs(find: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-async function bringNodeImage({ io }: CommandContext, stack: StackRef, signal: AbortSignal): Promise<string> {
+async function bringNodeImage(
+  { io }: CommandContext,
+  stack: StackRef,
+  signal: AbortSignal,
+): Promise<NodeImage> {
   const { ensureNodeImage } = await import('../engines/kind/node-image/node-image.js')
   const line = createProgressLine(io, 'node image')
   try {
-    const { ref } = await ensureNodeImage(
-      {
-        env: io.env,
-        endpoint: (await engineEndpoint(io.env)).host,
-        kindFolder: packagePath('kind'),
-        recipesFolder: packagePath('compose/images'),
-        source: stack.imageSource,
-        progress: line.tell,
-      },
-      signal,
-    )
-    return ref
+    return await ensureNodeImage({ ...(await nodeImageOptions(io.env, stack)), progress: line.tell }, signal)
   } finally {
     line.end()
   }
+}
+
+/** What every question about the node image takes. */
+async function nodeImageOptions(env: Io['env'], stack: Pick<StackRef, 'imageSource'>) {
+  return {
+    env,
+    endpoint: (await engineEndpoint(env)).host,
+    kindFolder: packagePath('kind'),
+    recipesFolder: packagePath('compose/images'),
+    source: stack.imageSource,
+  }
+}
+
+/** The image of the cluster's nodes, for `devstack images`. */
+export async function nodeImage(
+  env: Io['env'],
+  stack: Pick<StackRef, 'imageSource'>,
+  signal: AbortSignal,
+): Promise<NodeImageDescription> {
+  const { describeNodeImage } = await import('../engines/kind/node-image/node-image.js')
+  return await describeNodeImage(await nodeImageOptions(env, stack), signal)
 }
 
 interface ProgressLine {

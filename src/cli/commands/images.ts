@@ -4,6 +4,8 @@ import type { EngineImage } from '../../engines/images/engine.js'
 import { readHostCa } from '../../engines/images/host-settings.js'
 import { findSuperseded, pruneSuperseded } from '../../engines/images/prune.js'
 import { IMAGE_LABEL, loadRecipes } from '../../engines/images/recipes.js'
+import type { NodeImageDescription } from '../../engines/kind/node-image/options.js'
+import { nodeImage } from '../cluster.js'
 import type { CommandContext } from '../commands.js'
 import { print, printJson } from '../io.js'
 import { createEngine } from '../engine.js'
@@ -40,6 +42,7 @@ export async function images(
   const rows = [
     ...choices.map((choice) => rowOf(choice, present)),
     ...built.map((service) => builtRow(service.image, service.name, present)),
+    ...(stack.engine === 'kind' ? [nodeRow(await nodeImage(io.env, stack, signal))] : []),
   ]
   if (options.json === true) {
     for (const row of rows) printJson(io, row)
@@ -74,6 +77,29 @@ function rowOf(choice: ImageChoice, present: readonly EngineImage[]): Row {
     reason,
     reduced,
     trustsHostCa,
+  }
+}
+
+function nodeRow({
+  ref,
+  origin,
+  present,
+  bytes,
+  cachedBytes,
+  kubernetes,
+  reason,
+}: NodeImageDescription): Row {
+  const cached = cachedBytes === null ? '' : `; ${formatBytes(cachedBytes)} in the cache`
+  return {
+    wanted: ref,
+    ref,
+    services: ["the cluster's nodes"],
+    origin,
+    here: present,
+    bytes,
+    reason: `Kubernetes ${kubernetes}, ${reason}${cached}`,
+    reduced: null,
+    trustsHostCa: false,
   }
 }
 

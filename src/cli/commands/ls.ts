@@ -1,4 +1,6 @@
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { EngineKind } from '../../core/project.js'
 import { summaryText } from '../../core/select.js'
 import { formatBytes } from '../../core/text.js'
 import { listProjects, type ListedProject } from '../../host/project/claim.js'
@@ -11,7 +13,7 @@ import { formatTable } from '../table.js'
 interface Row {
   readonly project: string
   readonly folder: string
-  readonly engine: 'compose'
+  readonly engine: EngineKind
   readonly state: string
   readonly session: number | null
   readonly memoryBytes: number | null
@@ -21,7 +23,7 @@ interface Row {
 /** `devstack ls`: every stack of this user; one whose folder is gone is said to be orphaned. */
 export async function ls({ io }: CommandContext, options: { readonly json?: boolean }): Promise<number> {
   const projects = await listProjects(io.env)
-  const rows = await Promise.all(projects.map(async (project) => rowOf(project, io.env)))
+  const rows = (await Promise.all(projects.map(async (project) => rowsOf(project, io.env)))).flat()
   if (options.json === true) {
     for (const row of rows) printJson(io, row)
     return 0
@@ -41,13 +43,28 @@ export async function ls({ io }: CommandContext, options: { readonly json?: bool
   return 0
 }
 
+/** One for each engine that the project was ever run on. */
+async function rowsOf(
+  project: ListedProject,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<readonly Row[]> {
+  const kind = await stat(join(project.stateFolder, 'kind')).catch(() => null)
+  const compose = await stat(join(project.stateFolder, 'compose')).catch(() => null)
+  const engines: readonly EngineKind[] = [
+    ...(compose !== null || kind === null ? (['compose'] as const) : []),
+    ...(kind === null ? [] : (['kind'] as const)),
+  ]
+  return await Promise.all(engines.map(async (engine) => rowOf(project, engine, env)))
+}
+
 async function rowOf(
   project: ListedProject,
+  engine: EngineKind,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Row> {
   const { name, folder, orphaned, stateFolder } = project
-  const about = { project: name, folder, engine: 'compose', orphaned } as const
-  const client = await joinReadable({ name, socketPath: await socketPath(join(stateFolder, 'compose'), env) })
+  const about = { project: name, folder, engine, orphaned } as const
+  const client = await joinReadable({ name, socketPath: await socketPath(join(stateFolder, engine), env) })
   if (client === null) return { ...about, state: 'no session', session: null, memoryBytes: null }
   try {
     const usage = await client.usage()
