@@ -58,7 +58,7 @@ describe('the logs of pods', () => {
     print(1, 1, 'crash')
     print(2, 2, 'again')
     await once()
-    expect(texts()).toEqual(['api-1/api/1: crash', 'api-1/api/2: again'])
+    expect(texts()).toEqual(['api-1.api.1: crash', 'api-1.api.2: again'])
   })
 
   test('in CrashLoopBackOff the last run is read once, though it is given with previous and without', async () => {
@@ -66,7 +66,7 @@ describe('the logs of pods', () => {
     print(1, 1, 'before')
     print(2, 2, 'crash')
     await once()
-    expect(texts()).toEqual(['api-1/api/2: crash'])
+    expect(texts()).toEqual(['api-1.api.2: crash'])
   })
 
   test('init containers belong to the first service of their pod; containers that wait for their image have no log', async () => {
@@ -85,14 +85,14 @@ describe('the logs of pods', () => {
     print(0, 1, 'one')
     kube.log('api-1', 'nginx').print(0, at(1), 'GET /')
     await once({ services: ['nginx'] })
-    expect(texts()).toEqual(['api-1/nginx/0: GET /'])
+    expect(texts()).toEqual(['api-1.nginx.0: GET /'])
   })
 
   test('since is kept to the millisecond, though the server cuts it to seconds', async () => {
     put({ api: {} })
     for (const ms of [900, 1100, 1500, 1600]) print(0, ms, String(ms))
     await once({ since: Date.UTC(2026, 0, 2) / 1000 + 1.5 })
-    expect(texts()).toEqual(['api-1/api/0: 1500', 'api-1/api/0: 1600'])
+    expect(texts()).toEqual(['api-1.api.0: 1500', 'api-1.api.0: 1600'])
   })
 
   test('tail holds for each run; pods that come later are read whole', async () => {
@@ -105,11 +105,11 @@ describe('the logs of pods', () => {
     ] as const)
       print(run, ms, String(ms))
     const reading = read({ tail: 1 })
-    await expectTexts(['api-1/api/0: 2', 'api-1/api/1: 4'])
+    await expectTexts(['api-1.api.0: 2', 'api-1.api.1: 4'])
     kube.log('api-2', 'api').print(0, at(5), '5')
     kube.log('api-2', 'api').print(0, at(6), '6')
     kube.put(pod({ name: 'api-2', containers: { api: {} } }))
-    await expectTexts(['api-1/api/0: 2', 'api-1/api/1: 4', 'api-2/api/0: 5', 'api-2/api/0: 6'])
+    await expectTexts(['api-1.api.0: 2', 'api-1.api.1: 4', 'api-2.api.0: 5', 'api-2.api.0: 6'])
     stop.abort()
     await reading
   })
@@ -121,7 +121,7 @@ describe('the logs of pods', () => {
     expect(kube.asked.some((text) => text.startsWith('logs'))).toBe(false)
     print(0, 1, 'one')
     put({ api: {} })
-    await expectTexts(['api-1/api/0: one'])
+    await expectTexts(['api-1.api.0: one'])
   })
 
   test('after a broken stream nothing is lost and nothing doubled, also of lines that share their time', async () => {
@@ -130,12 +130,12 @@ describe('the logs of pods', () => {
     await followed()
     for (const text of ['a', 'b', 'c']) print(0, 1, text)
     print(0, 2, 'd')
-    await expectTexts(['a', 'b', 'c', 'd'].map((text) => `api-1/api/0: ${text}`))
+    await expectTexts(['a', 'b', 'c', 'd'].map((text) => `api-1.api.0: ${text}`))
     kube.log('api-1', 'api').cut()
     kube.log('api-1', 'api').printUnheard(0, at(2), 'e')
     await followed()
     print(0, 3, 'f')
-    await expectTexts(['a', 'b', 'c', 'd', 'e', 'f'].map((text) => `api-1/api/0: ${text}`))
+    await expectTexts(['a', 'b', 'c', 'd', 'e', 'f'].map((text) => `api-1.api.0: ${text}`))
   })
 
   test('times that run backwards by moments are neither lost nor doubled', async () => {
@@ -146,7 +146,7 @@ describe('the logs of pods', () => {
     await eventually(() => Promise.resolve(expect(seen).toHaveLength(5)))
     kube.log('api-1', 'api').cut()
     for (const ms of [45, 60]) kube.log('api-1', 'api').printUnheard(0, at(ms), String(ms))
-    await expectTexts(['10', '30', '20', '50', '40', '45', '60'].map((text) => `api-1/api/0: ${text}`))
+    await expectTexts(['10', '30', '20', '50', '40', '45', '60'].map((text) => `api-1.api.0: ${text}`))
   })
 
   test('more lines in one second than are remembered: none is doubled', async () => {
@@ -167,14 +167,14 @@ describe('the logs of pods', () => {
     void read()
     await followed()
     print(0, 1, 'one')
-    await expectTexts(['api-1/api/0: one'])
+    await expectTexts(['api-1.api.0: one'])
     kube.away = true
     kube.breakWatches()
     kube.log('api-1', 'api').cut()
     kube.log('api-1', 'api').printUnheard(0, at(5000), 'two')
     await eventually(() => Promise.resolve(expect(kube.asked.length).toBeGreaterThan(6)))
     kube.away = false
-    await expectTexts(['api-1/api/0: one', 'api-1/api/0: two'])
+    await expectTexts(['api-1.api.0: one', 'api-1.api.0: two'])
   })
 
   test('a run that ended while its stream was broken is read to its end before the next one', async () => {
@@ -182,12 +182,12 @@ describe('the logs of pods', () => {
     void read()
     await followed()
     print(0, 1, 'one')
-    await expectTexts(['api-1/api/0: one'])
+    await expectTexts(['api-1.api.0: one'])
     kube.log('api-1', 'api').cut()
     kube.log('api-1', 'api').printUnheard(0, at(2), 'the last words')
     kube.log('api-1', 'api').printUnheard(1, at(3), 'again')
     put({ api: { restartCount: 1, lastState: terminated } })
-    await expectTexts(['api-1/api/0: one', 'api-1/api/0: the last words', 'api-1/api/1: again'])
+    await expectTexts(['api-1.api.0: one', 'api-1.api.0: the last words', 'api-1.api.1: again'])
   })
 
   test('a stream that ended quietly before its container did is read again to the end', async () => {
@@ -195,11 +195,11 @@ describe('the logs of pods', () => {
     void read()
     await followed()
     print(0, 1, 'one')
-    await expectTexts(['api-1/api/0: one'])
+    await expectTexts(['api-1.api.0: one'])
     kube.log('api-1', 'api').end()
     kube.log('api-1', 'api').print(0, at(2), 'no newline at its end', true)
     put({ api: { state: terminated } })
-    await expectTexts(['api-1/api/0: one', 'api-1/api/0: no newline at its end'])
+    await expectTexts(['api-1.api.0: one', 'api-1.api.0: no newline at its end'])
     const asked = kube.asked.length
     put({ api: { state: terminated } })
     await eventually(() => Promise.resolve(expect(kube.asked.length).toBe(asked)))
@@ -211,7 +211,7 @@ describe('the logs of pods', () => {
     await followed()
     kube.remove('api-1')
     print(0, 1, 'terminating')
-    await expectTexts(['api-1/api/0: terminating'])
+    await expectTexts(['api-1.api.0: terminating'])
     kube.log('api-1', 'api').end()
     stop.abort()
     await reading
@@ -222,13 +222,13 @@ describe('the logs of pods', () => {
     void read()
     await followed()
     print(0, 1, 'one')
-    await expectTexts(['api-1/api/0: one'])
+    await expectTexts(['api-1.api.0: one'])
     kube.log('api-1', 'api').cut()
     kube.log('api-1', 'api').rotate(0)
     kube.log('api-1', 'api').printUnheard(0, at(2), 'three')
     await eventually(() => Promise.resolve(expect(seen).toHaveLength(3)))
     expect(texts()[1]).toMatch(/lines are missing here: the node rotated the log/)
-    expect(texts()[2]).toBe('api-1/api/0: three')
+    expect(texts()[2]).toBe('api-1.api.0: three')
   })
 
   test('hostile lines are made harmless, and the longest does not fill the memory', async () => {
@@ -247,7 +247,7 @@ describe('the logs of pods', () => {
     put({ api: {}, nginx: {} })
     kube.log('api-1', 'nginx').print(0, at(1), 'GET /')
     await once()
-    expect(texts()).toEqual(['api-1/nginx/0: GET /'])
+    expect(texts()).toEqual(['api-1.nginx.0: GET /'])
   })
 
   test('without follow a server that is away is an error', async () => {
