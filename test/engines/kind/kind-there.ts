@@ -10,8 +10,7 @@ const run = promisify(execFile)
 export async function nodeImageThere(): Promise<string | null> {
   if (!(process.env['DEVSTACK_ENGINES'] ?? '').split(',').includes('kind')) return null
   const image = (await output('kind', ['version'])) === null ? null : await findImage()
-  if (image === null)
-    throw new Error('DEVSTACK_ENGINES has kind, but kind or a node image is not here')
+  if (image === null) throw new Error('DEVSTACK_ENGINES has kind, but kind or a node image is not here')
   return image
 }
 
