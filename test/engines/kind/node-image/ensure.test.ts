@@ -22,7 +22,11 @@ beforeEach(async () => {
   told.length = 0
 })
 
+/** What goes on beside the tests, and ends by itself: the folder is in use until then. */
+const saving: Promise<void>[] = []
+
 afterEach(async () => {
+  await Promise.all(saving.splice(0))
   await rm(folder, { recursive: true })
 })
 
@@ -35,7 +39,9 @@ async function bring(
     progress: ({ text }: { readonly text: string }) => void told.push(text),
     warn: (message: string) => void warnings.push(message),
   }
-  return await ensure(machine.parts, wishes, signal)
+  const image = await ensure(machine.parts, wishes, signal)
+  saving.push(image.saved)
+  return image
 }
 
 describe('where a registry answers', () => {
