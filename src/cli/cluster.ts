@@ -1,6 +1,6 @@
 import { DevstackError } from '../core/error.js'
 import type { Progress } from '../core/events.js'
-import type { EnsureOptions } from '../engines/kind/cluster/options.js'
+import type { ClusterOptions, EnsureOptions } from '../engines/kind/cluster/options.js'
 import type { NodeImage, NodeImageDescription } from '../engines/kind/node-image/options.js'
 import { engineEndpoint } from '../host/bootstrap/endpoint.js'
 import { stateRoot } from '../host/project/state.js'
@@ -8,9 +8,10 @@ import type { CommandContext } from './commands.js'
 import { confirm, printError, type Io } from './io.js'
 import { bringWhatLacks } from './machine.js'
 import { packagePath, type StackRef } from './stack.js'
+import { withInterrupt } from './with-interrupt.js'
 
 /** Its name for kind: one cluster a user. */
-export const CLUSTER = 'devstack'
+const CLUSTER = 'devstack'
 
 /** A namespace a worktree: as DNS has it, which project names nearly are. */
 export function namespaceOf(project: string): string {
@@ -18,7 +19,7 @@ export function namespaceOf(project: string): string {
 }
 
 /** What every question about the cluster takes. */
-export async function clusterOptions(env: Io['env']) {
+export async function clusterOptions(env: Io['env']): Promise<ClusterOptions> {
   const { createDocker } = await import('../engines/compose/docker.js')
   const docker = createDocker((await engineEndpoint(env)).host)
   return { name: CLUSTER, stateRoot: stateRoot(env), docker, env }
@@ -30,50 +31,47 @@ export async function clusterOptions(env: Io['env']) {
  * @throws DevstackError STATE_FOREIGN, IMAGE_UNAVAILABLE, PORT_TAKEN, CONSENT_NEEDED, ...
  */
 export async function prepareCluster(context: CommandContext, stack: StackRef): Promise<void> {
-  const { io, globals } = context
-  const { findCluster, ensureCluster } = await import('../engines/kind/cluster/ensure.js')
-  const options = await clusterOptions(io.env)
-  const controller = new AbortController()
-  const stop = (): void => controller.abort(new DevstackError('CANCELLED', 'interrupted'))
-  process.once('SIGINT', stop)
-  process.once('SIGTERM', stop)
-  const { signal } = controller
-  try {
+  const { findCluster } = await import('../engines/kind/cluster/ensure.js')
+  const options = await clusterOptions(context.io.env)
+  await withInterrupt(async (signal) => {
     if (await runs(() => findCluster(options, signal))) return
     await bringWhatLacks(context, true)
     const { ref: image, saved } = await bringNodeImage(context, stack, signal)
-    const line = createProgressLine(io, 'cluster')
-    const { formatOwner, portOwner } = await import('../host/doctor/ports.js')
-    const wanted: EnsureOptions = {
-      ...options,
-      image,
-      configFile: stack.clusterConfig,
-      progress: line.tell,
-      warn: (message, hint) => {
-        line.end()
-        printError(io, hint === null ? message : `${message}; ${hint}`)
-      },
-      portOwner: async (port) => {
-        const owner = await portOwner(port, { env: io.env })
-        return owner === null ? null : formatOwner(owner)
-      },
-      confirmLoss: async (why) => {
-        line.end()
-        return (
-          (await confirm(io, `${why}. Make the cluster anew? All data in it will be gone.`, globals)) === true
-        )
-      },
-    }
-    try {
-      await ensureCluster(wanted, signal)
-      // It went on beside the creation; without its file whoever removes the image has it built again.
-      await saved
-    } finally {
+    await bringCluster(context, { ...options, image, configFile: stack.clusterConfig }, signal)
+    // It went on beside the creation; without its file whoever removes the image has it built again.
+    await saved
+  })
+}
+
+async function bringCluster(
+  { io, globals }: CommandContext,
+  options: ClusterOptions & Pick<EnsureOptions, 'image' | 'configFile'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { ensureCluster } = await import('../engines/kind/cluster/ensure.js')
+  const { formatOwner, portOwner } = await import('../host/doctor/ports.js')
+  const line = createProgressLine(io, 'cluster')
+  const wanted: EnsureOptions = {
+    ...options,
+    progress: line.tell,
+    warn: (message, hint) => {
       line.end()
-    }
+      printError(io, hint === null ? message : `${message}; ${hint}`)
+    },
+    portOwner: async (port) => {
+      const owner = await portOwner(port, { env: io.env })
+      return owner === null ? null : formatOwner(owner)
+    },
+    confirmLoss: async (why) => {
+      line.end()
+      const question = `${why}. Make the cluster anew? All data in it will be gone.`
+      return (await confirm(io, question, globals)) === true
+    },
+  }
+  try {
+    await ensureCluster(wanted, signal)
   } finally {
-    process.removeListener('SIGINT', stop)
-    process.removeListener('SIGTERM', stop)
+    line.end()
   }
 }
 

@@ -185,6 +185,7 @@ export function addCommands(program: Command, wiring: Wiring): void {
       examples('devstack compare compose kind', 'devstack compare compose kind shop.yaml --repeat 5'),
     )
     .action(run(async () => (await import('./commands/compare.js')).compare))
+
   program
     .command('attach')
     .description('the terminal UI on a stack that runs already')

@@ -2,7 +2,6 @@ import { stat } from 'node:fs/promises'
 import type { ComposeEngineOptions } from '../engines/compose/options.js'
 import { findProject, type FoundProject } from '../host/project/find.js'
 import type { Engine } from '../orchestrator/ports.js'
-import { clusterOptions, namespaceOf } from './cluster.js'
 import { bringBackOf, packagePath, presetsOf, watchOf, type StackRef } from './stack.js'
 import { version } from './version.js'
 
@@ -86,6 +85,7 @@ async function composeEngine(_: StackRef, options: ComposeEngineOptions): Promis
 async function kindEngine(stack: StackRef, compose: ComposeEngineOptions): Promise<Engine> {
   const { createKindEngine } = await import('../engines/kind/engine.js')
   const { findCluster } = await import('../engines/kind/cluster/ensure.js')
+  const { clusterOptions, namespaceOf } = await import('./cluster.js')
   const own = await clusterOptions(compose.env)
   return createKindEngine({
     compose,

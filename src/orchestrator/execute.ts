@@ -1,28 +1,21 @@
-import { DevstackError } from '../core/error.js'
-import type { Progress } from '../core/events.js'
 import type { Operation, Plan } from '../core/plan.js'
-import { dependants, type Instance, type Project } from '../core/project.js'
+import { dependants, type Project } from '../core/project.js'
 import { next, verdict } from '../core/schedule.js'
 import type { ServiceState } from '../core/state.js'
-import type { Clock, Engine } from './ports.js'
+import { applyOperation, type ApplyOptions } from './apply-operation.js'
+import type { Clock } from './ports.js'
 import type { Store } from './store.js'
 
-export interface ExecuteOptions {
-  readonly engine: Pick<Engine, 'apply'>
+export interface ExecuteOptions extends ApplyOptions {
   /** As {@link Engine.startsByItself}. */
   readonly startsByItself?: boolean | undefined
-  readonly store: Store
-  readonly clock: Clock
   readonly project: Project
   /** Orders what may start at the same moment: higher first. */
   readonly weight: (service: string) => number
   /** Runs after a service's containers exist and before they start. */
   readonly beforeStart: (service: string, signal: AbortSignal) => Promise<void>
-  /** Brings an instance level that comes to be while its service starts. */
-  readonly level?: ((instance: Instance, signal: AbortSignal) => Promise<void>) | undefined
   /** How long a started service may take to get healthy, in milliseconds. */
   readonly healthDeadlineMs: number
-  readonly signal: AbortSignal
 }
 
 /** What became of a plan: services that are not as asked, with the cause. Empty: all are ready. */
@@ -32,8 +25,6 @@ export interface Outcome {
   readonly touched: number
 }
 
-const OUTPUT_KEPT = 40
-const PROGRESS_INTERVAL_MS = 100
 /** A service without a health check is believed once it has lived this long: what exits at once is not up. */
 const SETTLE_MS = 1000
 
@@ -227,57 +218,6 @@ function isRunningUnproven(service: ServiceState): boolean {
 function ageMs(service: ServiceState, clock: Clock): number {
   const starts = Object.values(service.instances).map(({ startedAt }) => Date.parse(startedAt))
   return starts.length === 0 ? Number.POSITIVE_INFINITY : clock.now() - Math.max(...starts)
-}
-
-/**
- * Applies one operation and tells its beginning, progress and end as Events. Resolves with the expected failure, or null.
- * Rejects only when aborted, or for a bug.
- */
-export async function applyOperation(
-  operation: Operation,
-  options: Pick<ExecuteOptions, 'engine' | 'store' | 'clock' | 'signal' | 'level'>,
-  before: () => Promise<void> = () => Promise.resolve(),
-): Promise<DevstackError | null> {
-  const { engine, store, clock, signal, level } = options
-  const about = { operation: operation.id, kind: operation.kind, services: operation.services }
-  const output: string[] = []
-  const begin = clock.monotonic()
-  const durationMs = (): number => Math.round(clock.monotonic() - begin)
-  store.emit({ type: 'operationStarted', ...about, label: operation.label, cause: operation.cause })
-  try {
-    await before()
-    await engine.apply(operation, {
-      signal,
-      emit: store.emit,
-      level: level === undefined ? undefined : (instance) => level(instance, signal),
-      output: (line) => {
-        output.push(line)
-        if (output.length > OUTPUT_KEPT) output.shift()
-      },
-      progress: throttle(clock, (progress) =>
-        store.emit({ type: 'operationProgressed', ...about, progress }),
-      ),
-    })
-    store.emit({ type: 'operationSucceeded', ...about, durationMs: durationMs() })
-    return null
-  } catch (error) {
-    if (signal.aborted) throw signal.reason
-    if (!(error instanceof DevstackError)) throw error
-    store.emit({ type: 'operationFailed', ...about, durationMs: durationMs(), error: error.toInfo(), output })
-    return error
-  }
-}
-
-function throttle(clock: Clock, publish: (progress: Progress) => void): (progress: Progress) => void {
-  let last = Number.NEGATIVE_INFINITY
-  let step: number | null = null
-  return (progress) => {
-    const now = clock.monotonic()
-    if (now - last < PROGRESS_INTERVAL_MS && progress.step === step) return
-    last = now
-    step = progress.step
-    publish(progress)
-  }
 }
 
 /** Calls `check` now and after each Event until it returns true, time is over, or the signal is aborted. */

@@ -2,11 +2,12 @@ import { DevstackError } from '../core/error.js'
 import type { LogLine } from '../core/events.js'
 import type { Intent } from '../core/intents.js'
 import type { Operation } from '../core/plan.js'
-import { checkServices, type EngineKind, type Instance, type Project } from '../core/project.js'
+import { checkServices, type EngineKind, type Project } from '../core/project.js'
 import { createApprovals, type Approvals } from './approvals.js'
 import { createBringUp, named, type BringUp, type UpIntent } from './bring-up.js'
 import { createConnection } from './connection.js'
-import { applyOperation } from './execute.js'
+import { applyOperation } from './apply-operation.js'
+import { createEngineMade, type EngineMade } from './engine-made.js'
 import { createExpectedStops, type ExpectedStops } from './expected-stops.js'
 import { syncInstances } from './instances.js'
 import type { Action } from './live/acting.js'
@@ -58,6 +59,7 @@ class RunningSession implements Session {
   private readonly logs
   private readonly live: Live
   private readonly coming: BringUp
+  private readonly engineMade: EngineMade
   private readonly approvals: Approvals
   private batches = 0
   private readonly stops: ExpectedStops
@@ -97,12 +99,21 @@ class RunningSession implements Session {
     this.finish = ended.resolve
     const { project, folder, engineKind, pid, version } = options
     this.store.emit({ type: 'sessionStarted', project, folder, engine: engineKind, pid, version })
+    this.engineMade = createEngineMade({
+      ...options,
+      store: this.store,
+      stops: this.stops,
+      live: this.live,
+      life: this.life.signal,
+      service: (name) => this.project?.services[name],
+      failed: (error) => this.reportPump(error),
+    })
     const connection = createConnection({
       engine,
       store: this.store,
       stops: this.stops,
       known: () => this.project !== null,
-      created: (instance) => void this.startCreated(instance),
+      created: (instance) => void this.engineMade.start(instance),
       lost: (gone) => this.up?.controller.abort(gone),
     })
     this.coming = createBringUp({
@@ -190,7 +201,7 @@ class RunningSession implements Session {
   }
 
   private async bringUp(intent: UpIntent, giveUp?: AbortSignal): Promise<void> {
-    this.publish()
+    this.engineMade.publish()
     const controller = new AbortController()
     const signals = [controller.signal, this.life.signal, giveUp ?? []].flat()
     const signal = AbortSignal.any(signals)
@@ -355,42 +366,6 @@ class RunningSession implements Session {
       controller.abort()
       this.reportPump(error)
     })
-  }
-
-  private published = false
-
-  /** From the first `up` on: before it nothing of the stack may run, and a short command needs no address. */
-  private publish(): void {
-    const { engine } = this.options
-    if (this.published || engine.publish === undefined) return
-    this.published = true
-    void engine.publish(this.store.emit, this.life.signal).catch((error: unknown) => this.reportPump(error))
-  }
-
-  /** The engine replaced an instance: its program waits for its files. An `up` that starts the service does the same. */
-  private async startCreated(instance: Instance): Promise<void> {
-    const service = this.project?.services[instance.service]
-    const operation = `start ${instance.service}`
-    if (service === undefined || this.store.getState().services[service.name]?.operation?.id === operation)
-      return
-    const about = {
-      kind: 'start',
-      id: operation,
-      label: operation,
-      service: service.name,
-      dependsOn: [],
-    } as const
-    const failure = await applyOperation(
-      { ...about, services: [service.name], cause: 'its instance was replaced' },
-      {
-        engine: this.stops,
-        store: this.store,
-        clock: this.options.clock,
-        signal: this.life.signal,
-        level: (created, signal) => this.live.level(service, created, signal),
-      },
-    ).catch((error: unknown) => this.reportPump(error))
-    if (failure instanceof DevstackError) this.reportPump(failure)
   }
 
   private reportPump(error: unknown): void {

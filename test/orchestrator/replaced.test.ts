@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { DevstackError } from '../../src/core/error.js'
 import { createFakeEngine, type FakeEngine } from '../fakes/fake-engine.js'
 import { FakeSources, startSession, up, type Harness } from './harness.js'
 
@@ -92,3 +93,24 @@ describe('an instance that does not come to start', () => {
     )
   })
 })
+
+it('addresses that an engine could not keep open are opened again by the next up', async () => {
+  const engine = createFakeEngine({ name: 'demo', services: [{ name: 'db' }] })
+  let tries = 0
+  const publish = (): Promise<void> => {
+    tries++
+    return tries === 1
+      ? Promise.reject(new DevstackError('ENGINE_GONE', 'the API server went away'))
+      : new Promise(() => undefined)
+  }
+  const harness = startSession({ ...engine, publish }, {})
+  running.push(harness)
+  await harness.session.handle(up)
+  await vi.waitFor(() => expect(ofFailure(harness)).toBe('the API server went away'))
+  await harness.session.handle(up)
+  await harness.session.handle(up)
+  expect(tries).toBe(2)
+})
+
+const ofFailure = ({ events }: Harness): string | undefined =>
+  events.flatMap((event) => (event.type === 'failed' ? [event.error.message] : []))[0]

@@ -127,7 +127,8 @@ async function prune({ io }: CommandContext): Promise<number> {
   const engine = await imageEngine(io.env)
   const recipes = await loadRecipes(packagePath('compose/images'), await readHostCa(io.env))
   const signal = AbortSignal.timeout(120_000)
-  const removed = await pruneSuperseded(engine, await findSuperseded(engine, recipes, signal), signal)
+  const all = [...recipes, ...(await loadRecipes(packagePath('kind'), null))]
+  const removed = await pruneSuperseded(engine, await findSuperseded(engine, all, signal), signal)
   for (const image of removed) print(io, `removed ${image.ref}, ${formatBytes(image.bytes)}`)
   if (removed.length === 0) print(io, 'nothing superseded')
   return 0

@@ -70,3 +70,22 @@ export function createChannel<T>(onClose: () => void = () => undefined): Channel
     [Symbol.asyncIterator]: values,
   }
 }
+
+/**
+ * What `work` pushes, for one reader. It is stopped by the signal and when the reader leaves; ends with the work, and throws
+ * what that rejects with unless it was stopped.
+ */
+export function produce<T>(
+  signal: AbortSignal,
+  work: (channel: Channel<T>, stop: AbortSignal) => Promise<void>,
+): AsyncIterable<T> {
+  const ending = new AbortController()
+  const stop = AbortSignal.any([signal, ending.signal])
+  const channel = createChannel<T>(() => ending.abort())
+  stop.addEventListener('abort', () => channel.close(), { once: true })
+  work(channel, stop).then(
+    () => channel.close(),
+    (error: unknown) => (stop.aborted ? channel.close() : channel.fail(error)),
+  )
+  return channel
+}

@@ -1,5 +1,5 @@
 import type { LogRecord, LogRequest } from '../../orchestrator/ports.js'
-import { createChannel } from './channel.js'
+import { produce } from './channel.js'
 import type { Channel } from './channel.js'
 import { isUnreachable } from './docker.js'
 import type { Docker } from './docker.js'
@@ -24,17 +24,10 @@ export function readLogs(
   request: LogRequest,
   signal: AbortSignal,
 ): AsyncIterable<LogRecord> {
-  const ending = new AbortController()
-  const stop = AbortSignal.any([signal, ending.signal])
-  const channel = createChannel<LogRecord>(() => ending.abort())
-  stop.addEventListener('abort', () => channel.close(), { once: true })
-  const events = request.follow ? watchContainers(docker, project, stop) : null
-  const collector = new Collector(docker, project, request, channel, stop)
-  collector.run(events).then(
-    () => channel.close(),
-    (error: unknown) => (stop.aborted ? channel.close() : channel.fail(error)),
-  )
-  return channel
+  return produce(signal, (channel, stop) => {
+    const events = request.follow ? watchContainers(docker, project, stop) : null
+    return new Collector(docker, project, request, channel, stop).run(events)
+  })
 }
 
 class Collector {

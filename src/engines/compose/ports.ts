@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { DevstackError } from '../../core/error.js'
 import type { Emit } from '../../core/events.js'
 import { servicesOf } from './model.js'
 import type { ComposeModel, ComposePort } from './model.js'
 import type { ComposeEngineOptions } from './options.js'
+import { ASSIGNED, isFree, LOOPBACK, parseKept } from './host-ports.js'
+import type { KeptPorts } from './host-ports.js'
 import { readIfThere, writeIfChanged } from './state.js'
 
 /** A running container of any project, as far as its ports go. */
@@ -37,13 +38,6 @@ interface Wanted {
   readonly protocol: string
   readonly key: string
 }
-
-/** Ports that were assigned instead of the wanted ones, by {@link Wanted.key}. */
-type Kept = Readonly<Record<string, number>>
-
-const LOOPBACK = '127.0.0.1'
-/** Below the range from which Linux takes the ports of outgoing connections. */
-const ASSIGNED = { from: 20_000, to: 30_000 }
 
 /**
  * Decides the host port of every published port before anything is created. The wanted port is kept in the primary
@@ -161,22 +155,6 @@ async function ownerOf(
   return (await options.portOwner(port)) ?? 'another program'
 }
 
-/** Looks at IPv4 and IPv6: `localhost` may mean either, and the wrong program would answer. */
-async function isFree(port: number, hostIp: string): Promise<boolean> {
-  const addresses = new Set([hostIp, LOOPBACK, '::1'])
-  for (const address of addresses) if (!(await canListen(port, address))) return false
-  return true
-}
-
-function canListen(port: number, host: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    // An address this machine does not have, or a port that needs rights we lack, is no sign of another program.
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'EADDRINUSE'))
-    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)))
-  })
-}
-
 /** The first free port from a place that depends on the worktree, so that worktrees seldom meet. */
 async function findFree(
   wanted: Wanted,
@@ -214,7 +192,7 @@ async function portsTaken(
 }
 
 /** Only services whose ports differ from the file's are in the result. */
-function applyPorts(model: ComposeModel, wanted: readonly Wanted[], assigned: Kept): SettledPorts {
+function applyPorts(model: ComposeModel, wanted: readonly Wanted[], assigned: KeptPorts): SettledPorts {
   const result: Record<string, readonly ComposePort[]> = {}
   for (const [service, { ports }] of Object.entries(servicesOf(model))) {
     if (ports === undefined || ports.length === 0) continue
@@ -227,18 +205,4 @@ function applyPorts(model: ComposeModel, wanted: readonly Wanted[], assigned: Ke
     if (JSON.stringify(settled) !== JSON.stringify(ports)) result[service] = settled
   }
   return result
-}
-
-function parseKept(text: string | null): Kept {
-  if (text === null) return {}
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value !== 'object' || value === null) return {}
-    return Object.fromEntries(
-      Object.entries(value).filter((entry): entry is [string, number] => Number.isInteger(entry[1])),
-    )
-  } catch {
-    // A damaged file costs the kept ports, not the run.
-    return {}
-  }
 }

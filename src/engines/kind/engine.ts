@@ -124,6 +124,7 @@ class KindEngine implements Engine {
         lastLines: (pod, container, previous) =>
           lastLines(kube, pod, container, previous, LAST_LINES, signal),
         seen: (pod) => this.work.seen(pod),
+        gone: (pod) => this.work.gone(pod),
       },
       signal,
     )

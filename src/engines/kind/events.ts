@@ -1,5 +1,6 @@
 import type { EngineEvent } from '../../orchestrator/ports.js'
-import { createChannel } from '../compose/channel.js'
+import { produce } from '../compose/channel.js'
+import type { Channel } from '../compose/channel.js'
 import type { Gates } from './gates.js'
 import type { PodFeed } from './pod-feed.js'
 import { parseInstanceId } from './pods.js'
@@ -13,16 +14,20 @@ export interface EventSources {
   readonly lastLines: LastLines
   /** Called with each pod before it is told of. */
   readonly seen: (pod: Pod) => void
+  /** Called with each that is not there any more. */
+  readonly gone: (pod: Pod) => void
 }
 
 /** What happens to the stack's instances, from the call on, until aborted. */
-export function readEvents(
-  { feed, gates, lastLines, seen }: EventSources,
-  signal: AbortSignal,
-): AsyncIterable<EngineEvent> {
-  const channel = createChannel<EngineEvent>(() => ending.abort())
-  const ending = new AbortController()
-  const stop = AbortSignal.any([signal, ending.signal])
+export function readEvents(sources: EventSources, signal: AbortSignal): AsyncIterable<EngineEvent> {
+  return produce(signal, (channel, stop) => follow(sources, channel, stop))
+}
+
+async function follow(
+  { feed, gates, lastLines, seen, gone }: EventSources,
+  channel: Channel<EngineEvent>,
+  stop: AbortSignal,
+): Promise<void> {
   const teller = new PodTeller(gates, lastLines)
   const pods = new Map<string, Pod>()
   let last: Promise<void> = Promise.resolve()
@@ -40,8 +45,8 @@ export function readEvents(
     if (pod !== undefined) void tell(() => teller.pod(pod))
   })
 
-  const follow = async (): Promise<void> => {
-    let begun = false
+  let begun = false
+  try {
     for await (const news of feed.changes(stop)) {
       if (news.type === 'lost') {
         await tell(() => [news])
@@ -60,17 +65,12 @@ export function readEvents(
         pods.set(news.pod.metadata.uid ?? '', news.pod)
         await tell(() => teller.pod(news.pod))
       } else {
+        gone(news.pod)
         pods.delete(news.pod.metadata.uid ?? '')
         await tell(() => teller.gone(news.pod))
       }
     }
+  } finally {
+    unsubscribe()
   }
-  stop.addEventListener('abort', () => channel.close(), { once: true })
-  follow()
-    .then(
-      () => channel.close(),
-      (error: unknown) => (stop.aborted ? channel.close() : channel.fail(error)),
-    )
-    .finally(unsubscribe)
-  return channel
 }

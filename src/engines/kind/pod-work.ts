@@ -8,7 +8,7 @@ import { notRunning } from './inside/target.js'
 import type { InsideTarget } from './inside/target.js'
 import { toInstances } from './instances.js'
 import type { KindContext } from './options.js'
-import { containerNotes, openedKey, parseInstanceId } from './pods.js'
+import { containerNotes, openedKey, parseInstanceId, statusOf } from './pods.js'
 import type { Pod } from './pods.js'
 import type { KindResolved } from './resolve.js'
 
@@ -18,6 +18,8 @@ export interface PodWork extends Pick<Engine, 'deliver' | 'open' | 'run' | 'exec
   openGate(instance: Instance, signal: AbortSignal): Promise<void>
   /** A pod was seen: what will be worked in is made ready early. */
   seen(pod: Pod): void
+  /** It is not there any more: nothing of it is kept. */
+  gone(pod: Pod): void
 }
 
 const ANNOUNCE_MS = 5000
@@ -47,6 +49,15 @@ class Work implements PodWork {
     )
     // What fails here fails again, and is told, where it is needed.
     if (gated.length > 0 && this.resolved() !== null) this.announce(pod, gated).catch(() => undefined)
+  }
+
+  gone(pod: Pod): void {
+    const { uid = '', name } = pod.metadata
+    this.names.delete(uid)
+    for (const [container, { service }] of Object.entries(containerNotes(pod))) {
+      const restartCount = statusOf(pod, container)?.restartCount ?? 0
+      this.inside?.value.forget({ uid, container, restartCount, service, pod: name })
+    }
   }
 
   private async announce(pod: Pod, containers: readonly string[]): Promise<void> {

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { DevstackError } from '../../../core/error.js'
 import type { Emit } from '../../../core/events.js'
 import type { PublishedPort } from '../../../core/project.js'
+import { ASSIGNED, isFree, parseKept } from '../../compose/host-ports.js'
 import { readIfThere, writeIfChanged } from '../../compose/state.js'
-import { isFree } from './free-port.js'
 
 export interface ForwardPortRequest {
   /** By service: its ports as the manifests want them. */
@@ -46,8 +46,6 @@ interface Choice {
 
 /** How far from the wanted port the next free one is looked for. */
 const NEAR = 100
-/** Below the range from which Linux takes the ports of outgoing connections. */
-const ASSIGNED = { from: 20_000, to: 30_000 }
 
 /**
  * Decides which port of this machine leads to each port of a service: the wanted one in the primary worktree, the next free one
@@ -141,18 +139,4 @@ function announce(emit: Emit, { service, port }: Wanted, choice: Choice): void {
     wanted: published,
     reason: choice.reason,
   })
-}
-
-function parseKept(text: string | null): Readonly<Record<string, number>> {
-  if (text === null) return {}
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value !== 'object' || value === null) return {}
-    return Object.fromEntries(
-      Object.entries(value).filter((entry): entry is [string, number] => Number.isInteger(entry[1])),
-    )
-  } catch {
-    // A damaged file costs the kept ports, not the run.
-    return {}
-  }
 }

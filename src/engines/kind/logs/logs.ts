@@ -1,6 +1,6 @@
 import { DevstackError } from '../../../core/error.js'
 import type { LogRecord, LogRequest } from '../../../orchestrator/ports.js'
-import { createChannel } from '../../compose/channel.js'
+import { produce } from '../../compose/channel.js'
 import type { Channel } from '../../compose/channel.js'
 import type { Kube } from '../kube-ports.js'
 import type { PodFeed, PodNews } from '../pod-feed.js'
@@ -21,17 +21,10 @@ export function readLogs(
   request: LogRequest,
   signal: AbortSignal,
 ): AsyncIterable<LogRecord> {
-  const ending = new AbortController()
-  const stop = AbortSignal.any([signal, ending.signal])
-  const channel = createChannel<LogRecord>(() => ending.abort())
-  stop.addEventListener('abort', () => channel.close(), { once: true })
-  const logs = new StackLogs(kube, request, channel, stop)
-  const reading = request.follow ? logs.follow(feed.changes(stop)) : logs.readOnce(feed)
-  reading.then(
-    () => channel.close(),
-    (error: unknown) => (stop.aborted ? channel.close() : channel.fail(error)),
-  )
-  return channel
+  return produce(signal, (channel, stop) => {
+    const logs = new StackLogs(kube, request, channel, stop)
+    return request.follow ? logs.follow(feed.changes(stop)) : logs.readOnce(feed)
+  })
 }
 
 class StackLogs {
