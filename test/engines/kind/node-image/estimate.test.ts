@@ -36,10 +36,10 @@ describe('the estimate', () => {
   test('begins with what was measured, scaled to the processors', () => {
     const two = new FakeBuild(2)
     two.estimate.base(null)
-    expect(two.at(0)).toBe('0% installing the compiler, about 6 min left')
+    expect(two.at(0)).toBe('0% installing the compiler, about 7 min left')
     const eight = new FakeBuild(8)
     eight.estimate.base(null)
-    expect(eight.at(0)).toBe('0% installing the compiler, about 3 min left')
+    expect(eight.at(0)).toBe('0% installing the compiler, about 4 min left')
   })
 
   test('follows the packages that are compiled', () => {
@@ -50,9 +50,9 @@ describe('the estimate', () => {
     const half = build.at(140, ...build.compile(500))
     const nearly = build.at(255, ...build.compile(499))
     expect([before, half, nearly]).toEqual([
-      '4% compiling Kubernetes, about 6 min left',
-      '39% compiling Kubernetes, about 4 min left',
-      '74% compiling Kubernetes, about 90 s left',
+      '3% compiling Kubernetes, about 8 min left',
+      '37% compiling Kubernetes, about 4 min left',
+      '72% compiling Kubernetes, about 2 min left',
     ])
   })
 
@@ -60,14 +60,14 @@ describe('the estimate', () => {
     const build = new FakeBuild()
     build.estimate.base(null)
     build.at(12, 'devstack: fetching kubernetes', 'devstack: compiling kubernetes 1000 of 1000')
-    expect(build.at(500, ...build.compile(500))).toBe('39% compiling Kubernetes, about 12 min left')
+    expect(build.at(500, ...build.compile(500))).toBe('37% compiling Kubernetes, about 13 min left')
   })
 
   test('counts only what an earlier build that was stopped has left', () => {
     const build = new FakeBuild()
     build.estimate.base(null)
     build.at(2, 'devstack: fetching kubernetes')
-    expect(build.at(4, 'devstack: compiling kubernetes 100 of 1000')).toMatch(/about 90 s left$/)
+    expect(build.at(4, 'devstack: compiling kubernetes 100 of 1000')).toMatch(/about 2 min left$/)
   })
 
   test('spares what came out of the cache of the engine', () => {
