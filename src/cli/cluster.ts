@@ -10,19 +10,34 @@ import { bringWhatLacks } from './machine.js'
 import { packagePath, type StackRef } from './stack.js'
 import { withInterrupt } from './with-interrupt.js'
 
-/** Its name for kind: one cluster a user. */
+/** One cluster a user. Users who share an engine name theirs by DEVSTACK_CLUSTER: the names of containers are the engine's. */
 const CLUSTER = 'devstack'
+/** As kind takes names, and short enough for the names that its nodes get of it (63, of which `-control-plane` takes 14). */
+const CLUSTER_NAME = /^[a-z0-9][a-z0-9.-]{0,48}$/
 
 /** A namespace a worktree: as DNS has it, which project names nearly are. */
 export function namespaceOf(project: string): string {
   return project.slice(0, 63).replaceAll('_', '-').replace(/-+$/, '')
 }
 
-/** What every question about the cluster takes. */
+/** Its name for kind. */
+function clusterName(env: Io['env']): string {
+  const wanted = env['DEVSTACK_CLUSTER'] ?? ''
+  if (wanted === '') return CLUSTER
+  if (CLUSTER_NAME.test(wanted)) return wanted
+  throw new DevstackError('USAGE', `DEVSTACK_CLUSTER=${wanted} is no name for a cluster`, {
+    hint: 'up to 49 small letters, digits, dots and hyphens, such as devstack-ada',
+  })
+}
+
+/**
+ * What every question about the cluster takes.
+ * @throws DevstackError USAGE where DEVSTACK_CLUSTER is no name
+ */
 export async function clusterOptions(env: Io['env']): Promise<ClusterOptions> {
   const { createDocker } = await import('../engines/compose/docker.js')
   const docker = createDocker((await engineEndpoint(env)).host)
-  return { name: CLUSTER, stateRoot: stateRoot(env), docker, env }
+  return { name: clusterName(env), stateRoot: stateRoot(env), docker, env }
 }
 
 /**
