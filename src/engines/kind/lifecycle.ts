@@ -49,13 +49,25 @@ export async function clearOver(kube: Kube, workload: Workload, signal: AbortSig
   while ((await kube.get(path, signal)) !== null) await sleep(LOOK_MS, undefined, { signal })
 }
 
-function isOver({ kind, status }: KubeObject): boolean {
-  const { phase, conditions = [] } = (status ?? {}) as {
-    readonly phase?: string
+function isOver(object: KubeObject): boolean {
+  if (object.kind === 'Pod') return isPodOver(object as KubeObject & Pod)
+  const { conditions = [] } = (object['status'] ?? {}) as {
     readonly conditions?: readonly { readonly type: string; readonly status: string }[]
   }
-  if (kind === 'Pod') return phase === 'Succeeded' || phase === 'Failed'
-  return kind === 'Job' && conditions.some(({ type, status: value }) => type === 'Failed' && value === 'True')
+  return (
+    object.kind === 'Job' && conditions.some(({ type, status }) => type === 'Failed' && status === 'True')
+  )
+}
+
+/** Also in the seconds until its phase says so: the kubelet first ends what else runs in it. */
+function isPodOver(pod: Pod): boolean {
+  if (!isActive(pod)) return true
+  const { containerStatuses: containers = [] } = pod.status ?? {}
+  return (
+    pod.spec.restartPolicy === 'Never' &&
+    containers.length > 0 &&
+    containers.every(({ state }) => state?.terminated !== undefined)
+  )
 }
 
 /** Takes its pods away, and resolves when they are gone; data stays. `force`: they get no time to end. */
