@@ -36,8 +36,11 @@ export interface KindProject {
   readonly dispose: () => Promise<void>
 }
 
-/** One for all tests of a run, and for the next run: making it takes most of their time. */
-const TEST_CLUSTER = 'devstack-test'
+/**
+ * One for all tests of a run, and for the next run: making it takes most of their time. Users who share an engine name theirs,
+ * as they do for devstack.
+ */
+const TEST_CLUSTER = process.env['DEVSTACK_CLUSTER'] ?? 'devstack-test'
 
 export function testCluster(): ClusterOptions {
   return { name: TEST_CLUSTER, stateRoot: stateRoot(env), docker: createDocker(ENDPOINT), env }
