@@ -69,6 +69,8 @@ export interface ServiceSummary {
   /** True where it is built from the project's sources. */
   readonly built: boolean
   readonly watched: boolean
+  /** As of the service. */
+  readonly sharesPodWith?: readonly string[]
 }
 
 /** An `up` (or another change) began; `services` are those it is about, in the file's order. */

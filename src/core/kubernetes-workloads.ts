@@ -28,12 +28,6 @@ export interface Workload {
   readonly at: SourcePosition | null
 }
 
-/** The other services in a service's pod: they start, restart and stop with it. */
-export function siblingsOf(workloads: readonly Workload[], service: string): readonly string[] {
-  const own = workloads.find(({ services }) => services.includes(service))
-  return own?.services.filter((name) => name !== service) ?? []
-}
-
 /** A workload with what it was read from. */
 export interface WorkloadSource extends Workload {
   readonly object: ManifestObject

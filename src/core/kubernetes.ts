@@ -13,7 +13,6 @@ import type { Build, Dependency, EngineKind, Project, Service } from './project.
 
 export type { LocalAddress } from './kubernetes-addresses.js'
 export type { LocateObject, ManifestObject } from './kubernetes-objects.js'
-export { siblingsOf } from './kubernetes-workloads.js'
 export type { Workload } from './kubernetes-workloads.js'
 
 /** What the manifests themselves do not say. */
@@ -121,6 +120,7 @@ function toService(
     // A sidecar is started again whatever its pod's policy says.
     restarts: part.sidecar || restarts(source),
     replicas: source.replicas,
+    ...(source.services.length > 1 ? { sharesPodWith: source.services.filter((one) => one !== name) } : {}),
     configHash: own(context.configHashes, name) ?? '',
     at: findings.at(source.object, path),
   }

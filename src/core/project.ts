@@ -2,7 +2,7 @@ import { DevstackError, type SourcePosition } from './error.js'
 import { didYouMean } from './suggest.js'
 
 /** Which engine runs the stack. */
-export type EngineKind = 'compose' | 'kind'
+export type EngineKind = 'compose' | 'kind' | 'kubernetes'
 
 /** The desired state, whatever file it came from. */
 export interface Project {
@@ -38,6 +38,8 @@ export interface Service {
   readonly restarts: boolean
   /** Wanted number of containers. */
   readonly replicas: number
+  /** The services whose containers are in the same pods: they start, restart and stop with it. */
+  readonly sharesPodWith?: readonly string[]
   /** The engine's own hash of the service's configuration; a container with another one is recreated. */
   readonly configHash: string
   /** Where the service is written, or null where that is not known. */

@@ -40,7 +40,7 @@ export async function look(
 }
 
 function summaryOf(service: Service): ServiceSummary {
-  const { name, oneShot, hasHealthCheck, dependsOn, ports, build, watch } = service
+  const { name, oneShot, hasHealthCheck, dependsOn, ports, build, watch, sharesPodWith } = service
   return {
     name,
     oneShot,
@@ -49,5 +49,6 @@ function summaryOf(service: Service): ServiceSummary {
     ports,
     built: build !== null,
     watched: watch.length > 0,
+    ...(sharesPodWith === undefined ? {} : { sharesPodWith }),
   }
 }

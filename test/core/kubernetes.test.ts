@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { projectFromKubernetes, siblingsOf } from '../../src/core/kubernetes.js'
+import { projectFromKubernetes } from '../../src/core/kubernetes.js'
 import type { KubernetesContext } from '../../src/core/kubernetes.js'
 import { readYaml } from '../../src/core/yaml.js'
 import type { Path } from '../../src/core/yaml.js'
@@ -70,8 +70,8 @@ describe('a service is a container of a workload', () => {
       ['api', { main: 'api' }],
       ['shop', { flask: 'flask', nginx: 'nginx' }],
     ])
-    expect(siblingsOf(workloads, 'flask')).toEqual(['nginx'])
-    expect(siblingsOf(workloads, 'api')).toEqual([])
+    expect(project.services['flask']?.sharesPodWith).toEqual(['nginx'])
+    expect(project.services['api']?.sharesPodWith).toBeUndefined()
   })
 
   test('where names clash the workload stands before them', () => {

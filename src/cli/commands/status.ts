@@ -53,9 +53,19 @@ export async function printStatus(
     if (service.server !== null) print(io, `note: ${service.name}: ${serverText(service.server)}`)
     if (service.image?.reduced != null) print(io, `note: ${service.name}: ${service.image.reduced}`)
   }
+  for (const names of sharedPods(state))
+    print(io, `note: ${names} share their pods: what restarts or stops one does both`)
   for (const approval of state.approvals)
     print(io, `waits for you: ${approval.text}; devstack approve ${approval.id}`)
   return Promise.resolve()
+}
+
+/** `api and nginx`, for each group of services whose containers are in the same pods. */
+function sharedPods({ services }: StackState): readonly string[] {
+  const groups = Object.values(services).flatMap(({ name, summary }) =>
+    summary.sharesPodWith === undefined ? [] : [[name, ...summary.sharesPodWith].sort().join(' and ')],
+  )
+  return [...new Set(groups)]
 }
 
 /** Without a session nobody brings the stack up or says that it is: what runs is counted. */
@@ -108,6 +118,7 @@ function statusJson(stack: StackRef, state: StackState, usage: readonly Instance
         service.image === null
           ? null
           : { ref: service.image.ref, origin: service.image.origin, reduced: service.image.reduced },
+      sharesPodWith: service.summary.sharesPodWith ?? [],
       ...usageOf(service, usage),
       cause: service.cause ?? closedPort(service),
     })),
