@@ -29,7 +29,7 @@ export async function doctor(context: CommandContext, flags: DoctorFlags): Promi
 
 async function examine(context: CommandContext): Promise<DoctorReport> {
   const { io } = context
-  const state = await stackState(context)
+  const { state, engine } = await readStack(context)
   const ports = Object.values(state?.services ?? {}).flatMap((service) =>
     service.ports.map(({ hostIp, port }) => ({ service: service.name, hostIp, port })),
   )
@@ -41,6 +41,7 @@ async function examine(context: CommandContext): Promise<DoctorReport> {
     signal: AbortSignal.timeout(120_000),
     version,
     ports,
+    cluster: engine === 'kind',
     stackIsUp: runs,
     probeRegistry: async (signal) => {
       const { createRegistryProbe } = await import('../../engines/images/registry.js')
@@ -51,12 +52,16 @@ async function examine(context: CommandContext): Promise<DoctorReport> {
 }
 
 /** Doctor works outside of a project, and where the engine does not answer: then no ports are judged. */
-async function stackState(context: CommandContext): Promise<StackState | null> {
+async function readStack(
+  context: CommandContext,
+): Promise<{ readonly state: StackState | null; readonly engine: string | undefined }> {
+  let engine: string | undefined = context.globals.engine ?? undefined
   try {
     const stack = await openStack(context)
-    return (await readState(stack, context.io.env)).state
+    engine = stack.engine
+    return { state: (await readState(stack, context.io.env)).state, engine }
   } catch (error) {
-    if (error instanceof DevstackError) return null
+    if (error instanceof DevstackError) return { state: null, engine }
     throw error
   }
 }

@@ -85,8 +85,19 @@ async function installation(
   }
 }
 
+/** What is wrong with kind and kubectl, a sentence each; none where both will do. */
+export async function clusterToolLacks(
+  context: Pick<StepContext, 'env' | 'signal'>,
+): Promise<readonly string[]> {
+  const found = await Promise.all(TOOLS.map((tool) => look(tool, context)))
+  return found.flatMap((lack) => (lack === null ? [] : [lack.reason]))
+}
+
 /** What is wrong with a program, or null. */
-async function look(tool: ClusterTool, { env, signal }: StepContext): Promise<ToolLack | null> {
+async function look(
+  tool: ClusterTool,
+  { env, signal }: Pick<StepContext, 'env' | 'signal'>,
+): Promise<ToolLack | null> {
   const path = await which(tool.program, env)
   if (path === null) return { tool, reason: `${tool.program} is not installed`, path: null }
   const { stdout } = await run([path, ...tool.version], { env, signal, timeoutMs: 20_000 })

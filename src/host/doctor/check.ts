@@ -75,6 +75,8 @@ export interface DoctorOptions {
   readonly version: string
   /** The ports that the project publishes. */
   readonly ports: readonly { readonly service: string; readonly hostIp: string; readonly port: number }[]
+  /** The stack runs in a cluster on this machine: its tools and what its nodes take are looked at too. */
+  readonly cluster?: boolean
   /** Our own stack is up: it owns those ports, and they are not judged. */
   readonly stackIsUp: boolean
   /** Asks the image registry through the engine; null where nobody can. */

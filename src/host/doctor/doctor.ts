@@ -2,6 +2,7 @@ import { run } from '../bootstrap/command.js'
 import { engineEndpoint, pingEngine } from '../bootstrap/endpoint.js'
 import { presentComponents } from '../bootstrap/versions.js'
 import type { Check, CheckDefinition, DoctorContext, DoctorOptions, EngineInfo } from './check.js'
+import { clusterChecks } from './cluster-checks.js'
 import { engineChecks, probeCheck } from './engine-checks.js'
 import { machineChecks } from './machine-checks.js'
 import { networkChecks } from './network-checks.js'
@@ -19,6 +20,7 @@ export interface DoctorReport {
 export const allChecks: readonly CheckDefinition[] = [
   ...machineChecks,
   ...engineChecks,
+  ...clusterChecks,
   ...networkChecks,
   ...stackChecks,
   probeCheck,

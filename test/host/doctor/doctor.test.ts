@@ -102,6 +102,22 @@ describe('a check', () => {
   })
 })
 
+describe('a cluster on this machine', () => {
+  it('needs its tools', async () => {
+    using world = new World(parts)
+    expect(find(await examine(world.env, { cluster: true }), 'cluster tools')).toMatchObject({
+      status: 'fail',
+      message: 'kind is not installed; kubectl is not installed',
+      fix: { commands: [['devstack', 'bootstrap', '--engine', 'kind']] },
+    })
+  })
+
+  it('is not asked for by a stack in Compose', async () => {
+    using world = new World(parts)
+    expect(find(await examine(world.env), 'cluster tools')).toBeUndefined()
+  })
+})
+
 describe('ports and images', () => {
   it('a taken port names its owner, and is not judged while our own stack is up', async () => {
     const server = createServer()
@@ -144,8 +160,10 @@ describe('judged by figures', () => {
     [judgeMemory(16 * gib, gib), 'warning'],
     [judgeMemory(16 * gib, 8 * gib), 'pass'],
     [judgeMemory(16 * gib, null), 'pass'],
-    [judgeWatches(8192, 128), 'warning'],
-    [judgeWatches(524_288, 128), 'pass'],
+    [judgeWatches(8192, 128, false), 'warning'],
+    [judgeWatches(524_288, 128, false), 'pass'],
+    [judgeWatches(524_288, 128, true), 'warning'],
+    [judgeWatches(524_288, 512, true), 'pass'],
     [judgeDisk('/var/lib/docker', gib / 2), 'fail'],
     [judgeDisk('/var/lib/docker', 3 * gib), 'warning'],
     [judgeDisk('/var/lib/docker', 30 * gib), 'pass'],

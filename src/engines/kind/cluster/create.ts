@@ -109,7 +109,7 @@ function creationFailed(lines: readonly string[]): DevstackError {
   const failed = lines.findIndex((line) => line.startsWith('ERROR:'))
   return new DevstackError('OPERATION_FAILED', 'kind could not make the cluster', {
     cause: lines.slice(failed < 0 ? -15 : failed, failed < 0 ? undefined : failed + 15).join('\n'),
-    hint: 'devstack doctor',
+    hint: 'devstack doctor --engine kind says what of this machine is scarce',
   })
 }
 
