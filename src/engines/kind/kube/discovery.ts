@@ -1,3 +1,4 @@
+import { untilOver } from '../until-over.js'
 import { isNotFound } from './errors.js'
 import type { Transport } from './transport.js'
 
@@ -17,6 +18,7 @@ export interface Discovery {
 
 export function createDiscovery(transport: Transport): Discovery {
   const known = new Map<string, readonly KubeResource[]>()
+  const asking = new Map<string, Promise<unknown>>()
   const ask = async (apiVersion: string, signal: AbortSignal): Promise<readonly KubeResource[]> => {
     const request = {
       method: 'GET',
@@ -40,8 +42,13 @@ export function createDiscovery(transport: Transport): Discovery {
   return {
     async find(apiVersion, kind, signal) {
       const is = (resource: KubeResource): boolean => resource.kind === kind
+      if (!known.has(apiVersion)) await untilOver(asking.get(apiVersion) ?? Promise.resolve(), signal)
+      const found = known.get(apiVersion)?.find(is)
+      if (found !== undefined) return found
       // A kind that is not there is asked for again: its definition may just have been applied.
-      return known.get(apiVersion)?.find(is) ?? (await ask(apiVersion, signal)).find(is) ?? null
+      const own = ask(apiVersion, signal)
+      asking.set(apiVersion, own)
+      return (await own).find(is) ?? null
     },
   }
 }

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readFileSync, statSync, type Stats } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Problem, SourcePosition } from '../../../core/error.js'
 import { YAML_CAPS } from '../../../core/yaml.js'
@@ -15,11 +16,14 @@ export const KUSTOMIZATION_NAMES: readonly string[] = [
   'Kustomization',
 ]
 
-/** The files that manifests are read from, and what is wrong with them. */
+/**
+ * The files that manifests are read from, and what is wrong with them. They are small, and each names the next: read without
+ * leaving the thread, they do not wait for a turn of a session that has much else to do as it begins.
+ */
 export class SourceFiles {
   readonly problems: Problem[] = []
   private readonly paths = new Set<string>()
-  private readonly parsed = new Map<string, Promise<readonly SourceDocument[]>>()
+  private readonly parsed = new Map<string, readonly SourceDocument[]>()
 
   /** Absolute paths of all that was read or is named, also of what is not there. */
   get inputs(): readonly string[] {
@@ -36,7 +40,7 @@ export class SourceFiles {
   }
 
   /** The documents of a file, read once; none where it cannot be read, which is told at `from`. */
-  documents(file: string, from: SourcePosition | null): Promise<readonly SourceDocument[]> {
+  documents(file: string, from: SourcePosition | null): readonly SourceDocument[] {
     const known = this.parsed.get(file)
     if (known !== undefined) return known
     const reading = this.read(file, from)
@@ -44,7 +48,7 @@ export class SourceFiles {
     return reading
   }
 
-  private async read(file: string, from: SourcePosition | null): Promise<readonly SourceDocument[]> {
+  private read(file: string, from: SourcePosition | null): readonly SourceDocument[] {
     this.paths.add(file)
     if (this.parsed.size >= SOURCE_CAPS.files) {
       if (this.parsed.size === SOURCE_CAPS.files)
@@ -52,7 +56,7 @@ export class SourceFiles {
       return []
     }
     const at = from ?? { file, line: 1, column: 1 }
-    const about = await stat(file).catch(() => null)
+    const about = look(file)
     if (about === null) this.fail(`${file} does not exist`, at)
     // A pipe may have nobody at its other end.
     else if (!about.isFile()) this.fail(`${file} is not a file`, at)
@@ -61,14 +65,16 @@ export class SourceFiles {
         `${file} has ${String(about.size)} bytes; more than ${String(YAML_CAPS.bytes)} are not read`,
         at,
       )
-    } else return await this.parse(file, at)
+    } else return this.parse(file, at)
     return []
   }
 
-  private async parse(file: string, at: SourcePosition): Promise<readonly SourceDocument[]> {
-    const bytes = await readFile(file).catch((error: unknown) => String(error))
-    if (typeof bytes === 'string') {
-      this.fail(`${file} cannot be read: ${bytes}`, at)
+  private parse(file: string, at: SourcePosition): readonly SourceDocument[] {
+    let bytes: Buffer
+    try {
+      bytes = readFileSync(file)
+    } catch (error) {
+      this.fail(`${file} cannot be read: ${String(error)}`, at)
       return []
     }
     if (!isUtf8(bytes)) {
@@ -82,18 +88,26 @@ export class SourceFiles {
 }
 
 /** The kustomization file of a folder; null where it has none. */
-export async function kustomizationIn(folder: string): Promise<string | null> {
+export function kustomizationIn(folder: string): string | null {
   for (const name of KUSTOMIZATION_NAMES) {
     const file = join(folder, name)
-    if ((await kindOfPath(file)) === 'file') return file
+    if (kindOfPath(file) === 'file') return file
   }
   return null
 }
 
-export async function kindOfPath(path: string): Promise<'file' | 'folder' | null> {
-  const about = await stat(path).catch(() => null)
+export function kindOfPath(path: string): 'file' | 'folder' | null {
+  const about = look(path)
   if (about === null) return null
   return about.isDirectory() ? 'folder' : 'file'
+}
+
+function look(path: string): Stats | null {
+  try {
+    return statSync(path)
+  } catch {
+    return null
+  }
 }
 
 /** The manifests that lie in a folder itself, as `kubectl apply -f` takes them. */

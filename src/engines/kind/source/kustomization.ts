@@ -27,7 +27,7 @@ export async function readKustomization(
   chain: readonly string[] = [],
   base: readonly Entry[] = [],
 ): Promise<readonly Entry[]> {
-  const file = await kustomizationIn(folder)
+  const file = kustomizationIn(folder)
   if (file === null) {
     files.note(resolve(folder, 'kustomization.yaml'))
     const hint = `one of ${KUSTOMIZATION_NAMES.join(', ')} makes it one`
@@ -39,7 +39,7 @@ export async function readKustomization(
     files.fail(`the kustomization ${why}: ${[...chain, folder].join(' -> ')}`, from)
     return []
   }
-  const [document] = await files.documents(file, from)
+  const [document] = files.documents(file, from)
   if (document === undefined) return []
   if (!isFields(document.value)) {
     files.fail('a kustomization is a map', document.locate([]))
@@ -62,7 +62,7 @@ async function put(step: Step, base: readonly Entry[]): Promise<readonly Entry[]
   let found = base
   for (const named of namedPaths(document.value)) found = await withNamed(step, named, found)
   const whole = generated(withoutDoubles(found, files), document)
-  const changed = await patched(whole, document, (text) => resolve(folder, text), files)
+  const changed = patched(whole, document, (text) => resolve(folder, text), files)
   return changed.map((entry) => withSetters(entry, document))
 }
 
@@ -86,7 +86,7 @@ async function withNamed(
   const { folder, document, files } = step
   const at = document.locate(path)
   const target = resolve(folder, text)
-  const there = isRemote(text) ? null : await kindOfPath(target)
+  const there = isRemote(text) ? null : kindOfPath(target)
   if (there === null) {
     await tellMissing(step, text, at)
     return entries
@@ -102,7 +102,7 @@ async function withNamed(
     files.fail(`${text} is a kustomization: name its folder`, at)
     return entries
   }
-  return [...entries, ...objectsOf(await files.documents(target, at), files).map(({ entry }) => entry)]
+  return [...entries, ...objectsOf(files.documents(target, at), files).map(({ entry }) => entry)]
 }
 
 async function tellMissing({ folder, files }: Step, text: string, at: SourcePosition): Promise<void> {

@@ -67,25 +67,25 @@ async function readPath(
 ): Promise<ReadPath> {
   signal.throwIfAborted()
   if (!isAbsolute(path)) throw new Error(`not an absolute path: ${path}`)
-  const kind = await kindOfPath(path)
+  const kind = kindOfPath(path)
   if (kind === 'folder') {
-    const kustomization = await kustomizationIn(path)
+    const kustomization = kustomizationIn(path)
     if (kustomization !== null) return await readRendered(path, kustomization, request, files, signal)
     const found = await manifestsIn(path)
     if (found.length === 0)
       files.fail(`${path} holds no manifests`, null, 'name a folder with a kustomization.yaml')
-    return await readPlain(found, files)
+    return readPlain(found, files)
   }
   if (kind === null) {
     files.note(path)
     files.fail(`${path} does not exist`, null)
     return NOTHING
   }
-  return await readPlain([path], files)
+  return readPlain([path], files)
 }
 
-async function readPlain(paths: readonly string[], files: SourceFiles): Promise<ReadPath> {
-  const documents = (await Promise.all(paths.map((path) => files.documents(path, null)))).flat()
+function readPlain(paths: readonly string[], files: SourceFiles): ReadPath {
+  const documents = paths.flatMap((path) => files.documents(path, null))
   const written = objectsOf(documents, files)
   return { objects: written.map(({ object }) => object), entries: written.map(({ entry }) => entry) }
 }

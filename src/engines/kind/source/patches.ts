@@ -20,24 +20,24 @@ interface Patch {
 }
 
 /** The entries with the patches of a kustomization; a patch that fits none of them is told. */
-export async function patched(
+export function patched(
   entries: readonly Entry[],
   kustomization: SourceDocument,
   resolve: (text: string) => string,
   files: SourceFiles,
-): Promise<readonly Entry[]> {
+): readonly Entry[] {
   let now = entries
-  for (const patch of await readPatches(kustomization, resolve, files)) {
+  for (const patch of readPatches(kustomization, resolve, files)) {
     now = apply(patch, now, kustomization, files)
   }
   return now
 }
 
-async function readPatches(
+function readPatches(
   kustomization: SourceDocument,
   resolve: (text: string) => string,
   files: SourceFiles,
-): Promise<readonly Patch[]> {
+): readonly Patch[] {
   const { value } = kustomization
   const patches: Patch[] = []
   for (const key of ['patchesStrategicMerge', 'patches', 'patchesJson6902']) {
@@ -47,10 +47,10 @@ async function readPatches(
       if (text === null) continue
       const inPlace = typeof one === 'string' ? text.includes('\n') : textAt(one, ['path']) === null
       // One that is missing was told already.
-      if (!inPlace && (isRemote(text) || (await kindOfPath(resolve(text))) !== 'file')) continue
+      if (!inPlace && (isRemote(text) || kindOfPath(resolve(text)) !== 'file')) continue
       const documents = inPlace
         ? readInPlace(text, kustomization, typeof one === 'string' ? path : [...path, 'patch'], files)
-        : await files.documents(resolve(text), kustomization.locate(path))
+        : files.documents(resolve(text), kustomization.locate(path))
       patches.push({ documents, path, target: valueAt(one, ['target']), inPlace })
     }
   }

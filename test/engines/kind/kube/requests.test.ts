@@ -68,6 +68,23 @@ describe('reading', () => {
     expect(server.requests[0]?.query.get('labelSelector')).toBe('app=x')
   })
 
+  it('asks once which kinds a group has, also where several want to know at once', async () => {
+    const type = { apiVersion: 'v1', kind: 'Pod' }
+    const paths = await Promise.all(['a', 'b', 'c'].map((name) => kube.path(type, name, signal)))
+    expect(paths).toEqual([`${PODS}/a`, `${PODS}/b`, `${PODS}/c`])
+    expect(server.requests.map(({ path }) => path)).toEqual(['/api/v1'])
+  })
+
+  it('asks which kinds a group has for itself where the one who asked first is stopped', async () => {
+    const type = { apiVersion: 'v1', kind: 'Pod' }
+    const first = new AbortController()
+    const stopped = kube.path(type, 'a', first.signal)
+    const second = kube.path(type, 'b', signal)
+    first.abort(new Error('stopped'))
+    await expect(stopped).rejects.toThrow('stopped')
+    expect(await second).toBe(`${PODS}/b`)
+  })
+
   it('asks once which kinds a group has, and once more for one that is not there yet', async () => {
     const deployment = { apiVersion: 'apps/v1', kind: 'Deployment' }
     expect(await kube.path(deployment, 'api', signal)).toBe('/apis/apps/v1/namespaces/shop/deployments/api')
