@@ -12,11 +12,19 @@ export interface ClusterConfig {
   readonly ports: readonly { readonly host: string; readonly port: number }[]
 }
 
-/** One node, and no port but that of the API server, which kind opens to this machine alone. */
+/**
+ * One node, and no port but that of the API server, which kind opens to this machine alone. Whoever follows a log that is
+ * rotated faster than it is read misses lines: with the kubelet's own 10Mi a flood does that.
+ */
 const MINIMAL = `kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
 networking:
   apiServerAddress: 127.0.0.1
+kubeadmConfigPatches:
+  - |
+    kind: KubeletConfiguration
+    containerLogMaxSize: 50Mi
+    containerLogMaxFiles: 3
 nodes:
   - role: control-plane
 `
