@@ -42,7 +42,8 @@ export function createDiscovery(transport: Transport): Discovery {
   return {
     async find(apiVersion, kind, signal) {
       const is = (resource: KubeResource): boolean => resource.kind === kind
-      if (!known.has(apiVersion)) await untilOver(asking.get(apiVersion) ?? Promise.resolve(), signal)
+      const others = asking.get(apiVersion)
+      if (others !== undefined && !known.has(apiVersion)) await untilOver(others, signal)
       const found = known.get(apiVersion)?.find(is)
       if (found !== undefined) return found
       // A kind that is not there is asked for again: its definition may just have been applied.
