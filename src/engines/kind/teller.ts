@@ -81,9 +81,10 @@ export class PodTeller {
     for (const [id, told] of earlier) {
       if (told.phase !== 'ended') events.push(await this.ended(pod, instance, id, told, true))
     }
-    events.push(...(await this.present(pod, instance, ref.container)))
-    for (const [id, { service }] of earlier) events.push(this.removed(id, service))
-    return events
+    const present = await this.present(pod, instance, ref.container)
+    const gone = earlier.map(([id, { service }]) => this.removed(id, service))
+    // The new one is there before the old one goes, and is the only one when it ends: nobody may take the old one for alive.
+    return [...events, ...present.slice(0, 1), ...gone, ...present.slice(1)]
   }
 
   private async present(pod: Pod, instance: Instance, container: string): Promise<readonly EngineEvent[]> {

@@ -26,12 +26,43 @@ const FINAL: Readonly<Record<string, (container: string, image: string, message:
   RunContainerError: (container, _, message) => `${container} cannot be run: ${message}`,
 }
 
+/** What is sent into nodes is never pulled. */
+const NO_PULL =
+  'see whether the nodes reach its registry and may read it: imagePullSecrets in the manifests log them in'
+
 const HINTS: Readonly<Record<string, string>> = {
   ErrImageNeverPull: 'devstack up sends it again',
-  ImagePullBackOff: 'devstack up sends it again',
-  ErrImagePull: 'devstack up sends it again',
+  ImagePullBackOff: NO_PULL,
+  ErrImagePull: NO_PULL,
   CreateContainerConfigError: 'see that the ConfigMap or Secret that it names is there',
 }
+
+/**
+ * What the cluster marks a node with that is not well. It takes the mark away by itself, minutes later, so that waiting for it
+ * is right.
+ */
+const TAINTS: readonly { readonly taint: string; readonly cause: string; readonly hint: string }[] = [
+  {
+    taint: 'node.kubernetes.io/disk-pressure',
+    cause: 'the disk of the node is nearly full (disk pressure)',
+    hint: 'free some room: docker system df shows what takes it; the node notices within 5 minutes',
+  },
+  {
+    taint: 'node.kubernetes.io/memory-pressure',
+    cause: 'the memory of the node is nearly used up (memory pressure)',
+    hint: 'stop something: devstack ls shows which stacks run',
+  },
+  {
+    taint: 'node.kubernetes.io/pid-pressure',
+    cause: 'the node has nearly no process numbers left (PID pressure)',
+    hint: 'stop something: devstack ls shows which stacks run',
+  },
+  ...['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'].map((taint) => ({
+    taint,
+    cause: 'the node is not ready',
+    hint: 'it needs a minute after a restart; docker ps shows whether its container runs',
+  })),
+]
 
 /** What the pod says itself; null where it starts, or runs. */
 export function waitingOf(pod: Pod): Waiting | null {
@@ -63,14 +94,19 @@ function waitingContainer(pod: Pod, statuses: readonly ContainerStatus[]): Waiti
         hint: HINTS[reason] ?? null,
       }
     if (reason === 'CrashLoopBackOff') {
-      const code = lastState?.terminated?.exitCode
       const times = restartCount === 0 ? 'once' : `${String(restartCount + 1)} times`
-      const cause = `${name} has ended ${times}, the last time with ${String(code ?? 'an unknown code')}; it is started again after a pause`
+      const cause = `crash loop: ${name} ${endOf(lastState)}, ${times} so far; it is started again after a pause`
       const final = restartCount >= CRASHES
       return { cause, final, patienceMs: final ? 0 : null, hint: 'devstack logs says what it printed' }
     }
   }
   return null
+}
+
+function endOf(last: ContainerStatus['lastState']): string {
+  const end = last?.terminated
+  if (end === undefined) return 'ended'
+  return end.reason === 'OOMKilled' ? 'reached its memory limit' : `exited ${String(end.exitCode)}`
 }
 
 /** As the pod asks for it: the status may have another name of the same image. */
@@ -80,6 +116,9 @@ function wantedImage({ spec }: Pod, container: string): string | undefined {
 
 /** The scheduler's words: `0/1 nodes are available: 1 Insufficient memory. preemption: ...`. */
 function unschedulable(message: string): Waiting {
+  const trouble = TAINTS.find(({ taint }) => message.includes(taint))
+  if (trouble !== undefined)
+    return { cause: `${trouble.cause}: no new pods`, final: false, patienceMs: null, hint: trouble.hint }
   const lacks = [...message.matchAll(/Insufficient ([\w/-]+(?:\.[\w/-]+)*)/g)].map(([, what]) => what ?? '')
   const why = oneLine(message).replace(/\s*preemption:.*$/, '')
   if (lacks.length === 0)

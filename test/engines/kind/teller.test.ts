@@ -112,10 +112,19 @@ describe('a container that ends', () => {
       ),
     ).toEqual([
       'stopped u1.app.0 1 restarts',
-      expect.stringContaining('waiting app has ended once') as unknown,
+      expect.stringContaining('waiting crash loop: app exited 1, once') as unknown,
       'started u1.app.1 none',
       'removed u1.app.0',
       'waiting no more',
+    ])
+  })
+
+  it('again before anybody saw it run is the only one that there is by then: nothing else is alive', async () => {
+    await hear(podOf({ state: ended(3) }))
+    expect(await hear(podOf({ restartCount: 1, state: ended(3), lastState: ended(3) }))).toEqual([
+      'started u1.app.1 none',
+      'removed u1.app.0',
+      'stopped u1.app.1 3 restarts',
     ])
   })
 

@@ -47,9 +47,31 @@ describe('what a pod waits for', () => {
         podOf({ restartCount, state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState: ended(3) }),
       )
     expect(crashed(1)).toMatchObject({
-      cause: 'app has ended 2 times, the last time with 3; it is started again after a pause',
+      cause: 'crash loop: app exited 3, 2 times so far; it is started again after a pause',
       final: false,
     })
     expect(crashed(4)?.final).toBe(true)
+  })
+
+  it('is the pause after a crash for want of memory', () => {
+    const status = { waiting: { reason: 'CrashLoopBackOff' } }
+    expect(waitingOf(podOf({ state: status, lastState: ended(137, 'OOMKilled') }))?.cause).toMatch(
+      /^crash loop: app reached its memory limit, once/,
+    )
+  })
+
+  it.each([
+    ['disk-pressure', 'the disk of the node is nearly full (disk pressure): no new pods', /docker system df/],
+    ['memory-pressure', 'the memory of the node is nearly used up (memory pressure): no new pods', /stop/],
+    ['not-ready', 'the node is not ready: no new pods', /docker ps/],
+  ])('is a node with %s, until that is over', (taint, cause, hint) => {
+    const message = `0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/${taint}: }. preemption: none.`
+    const conditions = [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }]
+    expect(waitingOf(podOf(undefined, { phase: 'Pending', conditions }))).toEqual({
+      cause,
+      final: false,
+      patienceMs: null,
+      hint: expect.stringMatching(hint) as unknown,
+    })
   })
 })
