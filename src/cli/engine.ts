@@ -1,9 +1,12 @@
 import { stat } from 'node:fs/promises'
+import type { EngineKind } from '../core/project.js'
 import type { ComposeEngineOptions } from '../engines/compose/options.js'
 import { findProject, type FoundProject } from '../host/project/find.js'
 import type { Engine } from '../orchestrator/ports.js'
 import { bringBackOf, packagePath, presetsOf, watchOf, type StackRef } from './stack.js'
 import { version } from './version.js'
+
+const AGENT_FOLDER = packagePath('src/engines/kind/inside/agent')
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -67,7 +70,7 @@ export async function createEngine(
     publishes: stack.engine === 'compose',
     version,
   }
-  const engine = await (stack.engine === 'kind' ? kindEngine : composeEngine)(stack, options)
+  const engine = await ENGINES[stack.engine](stack, options)
   return {
     ...engine,
     async resolve(request, emit, signal) {
@@ -76,6 +79,14 @@ export async function createEngine(
       return engine.resolve(request, emit, signal)
     },
   }
+}
+
+const ENGINES: Readonly<
+  Record<EngineKind, (stack: StackRef, options: ComposeEngineOptions) => Promise<Engine>>
+> = {
+  compose: composeEngine,
+  kind: kindEngine,
+  kubernetes: kubernetesEngine,
 }
 
 async function composeEngine(_: StackRef, options: ComposeEngineOptions): Promise<Engine> {
@@ -88,11 +99,31 @@ async function kindEngine(stack: StackRef, compose: ComposeEngineOptions): Promi
   const { clusterOptions, namespaceOf } = await import('./cluster.js')
   const own = await clusterOptions(compose.env)
   return createKindEngine({
+    kind: 'kind',
     compose,
     manifests: stack.manifests,
     namespace: namespaceOf(stack.name),
-    agentFolder: packagePath('src/engines/kind/inside/agent'),
+    owner: null,
+    registry: null,
+    agentFolder: AGENT_FOLDER,
     cluster: (signal) => findCluster(own, signal),
+  })
+}
+
+/** In a cluster that somebody else runs. */
+async function kubernetesEngine(stack: StackRef, compose: ComposeEngineOptions): Promise<Engine> {
+  const { createKindEngine } = await import('../engines/kind/engine.js')
+  const { teamCluster } = await import('./kubernetes.js')
+  const { ref, owner, open } = await teamCluster(stack, compose.env)
+  return createKindEngine({
+    kind: 'kubernetes',
+    compose,
+    manifests: stack.manifests,
+    namespace: ref.namespace,
+    owner,
+    registry: { name: ref.registry, env: compose.env },
+    agentFolder: AGENT_FOLDER,
+    cluster: open,
   })
 }
 

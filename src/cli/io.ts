@@ -1,3 +1,5 @@
+import type { EngineKind } from '../core/project.js'
+
 /** What a command may touch of its process; handed in, so that a command can be run by a test. */
 export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -18,7 +20,7 @@ export interface GlobalOptions {
   readonly color: boolean
   readonly verbose: boolean
   readonly yes: boolean
-  readonly engine: 'compose' | 'kind' | null
+  readonly engine: EngineKind | null
   /** Which program answers for a Flask service, of `up --server`; null: not asked for. */
   readonly server: Server | null
 }

@@ -7,7 +7,7 @@ import type { CommandContext } from './commands.js'
 import { readState } from './read-state.js'
 import { openStack, type StackRef } from './stack.js'
 
-const ENGINES = ['compose', 'kind'] as const
+const ENGINES = ['compose', 'kind', 'kubernetes'] as const
 const LOOPBACK = /^(?:127(?:\.\d+){3}|localhost|.+\.localhost|\[::1\])$/
 
 /** Where requests for a stack go. */
@@ -33,7 +33,7 @@ export async function stackAddress(
   const engine = ENGINES.find((name) => name === where)
   if (where !== null && engine === undefined)
     throw new DevstackError('USAGE', `${where} is no engine`, {
-      hint: `${ENGINES.join(' or ')}, or an address of this machine: http://127.0.0.1:8080`,
+      hint: `${ENGINES.join(', ')}, or an address of this machine: http://127.0.0.1:8080`,
     })
   const globals = { ...context.globals, engine: engine ?? context.globals.engine }
   const stack = await openStack({ ...context, globals })

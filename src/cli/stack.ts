@@ -13,6 +13,7 @@ import { socketPath } from '../host/project/socket.js'
 import { stateRoot } from '../host/project/state.js'
 import type { PresetName } from '../presets/preset.js'
 import type { Server } from './io.js'
+import { kubernetesRef, loginName, type KubernetesRef } from './kubernetes.js'
 import type { CommandContext } from './commands.js'
 import { build } from './version.js'
 
@@ -37,6 +38,8 @@ export interface StackRef {
   readonly manifests: readonly string[]
   /** Absolute path of the cluster's configuration for kind; null: one of devstack's own. */
   readonly clusterConfig: string | null
+  /** The cluster of `engine: kubernetes`; null for every other engine. */
+  readonly kubernetes: KubernetesRef | null
   /** What answers for Flask services: as the last `up` asked for. */
   readonly server: Server
   /** Absolute paths that come back from containers, by service. */
@@ -56,7 +59,7 @@ export async function openStack({ io, globals }: CommandContext): Promise<StackR
     env: io.env,
     cache: { folder: join(stateRoot(io.env), 'configs'), reader: build },
   })
-  const engine = engineKind(globals.engine ?? found.config?.engine ?? 'compose')
+  const engine = globals.engine ?? found.config?.engine ?? 'compose'
   const { name } = await wantedName(found, globals.projectName)
   const claim = await claimProject({ folder: found.folder, wantedName: name, env: io.env })
   const stateFolder = await engineState(claim, engine)
@@ -73,6 +76,7 @@ export async function openStack({ io, globals }: CommandContext): Promise<StackR
     configFile: found.configFile,
     manifests: manifestsOf(found, engine),
     clusterConfig: clusterConfigOf(found),
+    kubernetes: engine === 'kubernetes' ? kubernetesOf(found, claim.name, name, io.env) : null,
     server: globals.server ?? servedBy(stateFolder),
     watch: watchOf(found),
     bringBack: bringBackOf(found),
@@ -108,22 +112,25 @@ export function packagePath(path: string): string {
   return fileURLToPath(new URL(`../${path}`, import.meta.url))
 }
 
-function engineKind(wanted: string): EngineKind {
-  if (wanted === 'compose' || wanted === 'kind') return wanted
-  throw new DevstackError('UNSUPPORTED', `the engine ${wanted} is not there yet`, {
-    hint: '--engine compose, or --engine kind',
-  })
-}
-
 /** @throws DevstackError CONFIG_INVALID where the stack is to run in a cluster and nothing says as what */
 function manifestsOf({ folder, config, configFile }: FoundProject, engine: EngineKind): readonly string[] {
-  const named = [config?.kind?.manifests ?? []].flat()
-  if (engine === 'kind' && named.length === 0)
+  const own = engine === 'kubernetes' ? config?.kubernetes?.manifests : undefined
+  const named = [own ?? config?.kind?.manifests ?? []].flat()
+  if (engine !== 'compose' && named.length === 0)
     throw new DevstackError('CONFIG_INVALID', 'nothing says which manifests the stack is made of', {
-      cause: `${configFile ?? 'devstack.yaml'} has no key kind.manifests`,
-      hint: 'name a kustomization or plain YAML there: kind: { manifests: k8s/overlays/local }',
+      cause: `${configFile ?? 'devstack.yaml'} has no key ${engine}.manifests`,
+      hint: `name a kustomization or plain YAML there: ${engine}: { manifests: k8s/overlays/local }`,
     })
   return named.map((path) => resolve(folder, path))
+}
+
+function kubernetesOf(
+  { config, configFile }: FoundProject,
+  name: string,
+  wanted: string,
+  env: Environment,
+): KubernetesRef {
+  return kubernetesRef(config, { configFile, name, wanted }, loginName(env))
 }
 
 function clusterConfigOf({ folder, config }: FoundProject): string | null {

@@ -45,6 +45,35 @@ const service = z.strictObject({
   watch: z.array(watchRule).optional().describe("Rules beside those of the Compose file's develop.watch"),
 })
 
+/** What every cluster has for itself. */
+const CLUSTER_NAMESPACE = /^(?:default|kube-.*)$/
+
+const kubernetes = z.strictObject({
+  context: text.describe("Of the user's kubeconfig; the current one is never used"),
+  server: z
+    .string()
+    .regex(/^https:\/\/[^/?#@\s]+(?:\/[^?#\s]*)?$/, 'must be an address such as https://10.0.0.5:6443')
+    .describe('What the context must lead to'),
+  namespace: z
+    .string()
+    .regex(
+      /^(?:[a-z0-9]|\{user\})(?:[a-z0-9-]|\{user\})*$/,
+      'must begin with a lowercase letter or digit and have only a-z, 0-9, - and {user}',
+    )
+    .refine((name) => !CLUSTER_NAMESPACE.test(name), {
+      error: "must be the stack's own, and this one is the cluster's",
+    })
+    .describe('Made for the stack, one for each worktree; {user} stands for the login name'),
+  registry: z
+    .string()
+    .regex(
+      /^[a-z0-9.-]+(?::\d+)?(?:\/[a-z0-9._-]+)*$/,
+      'must be a host and a path, without https:// and without a tag',
+    )
+    .describe('Where images go that are built here: registry.team.example/shop'),
+  manifests: oneOrMore.optional().describe('Kustomize folder or plain YAML; default: kind.manifests'),
+})
+
 const waiver = z.strictObject({
   rule: text,
   workload: text.optional(),
@@ -80,10 +109,7 @@ const schema = z
       .enum(['compose', 'kind', 'kubernetes'])
       .optional()
       .describe('What runs the stack; default: compose'),
-    kubernetes: z
-      .strictObject({ context: text, server: text, namespace: text })
-      .optional()
-      .describe('The one cluster that engine: kubernetes may touch'),
+    kubernetes: kubernetes.optional().describe('The one cluster that engine: kubernetes may touch'),
     production: z
       .record(text, z.strictObject({ manifests: oneOrMore }))
       .optional()
@@ -104,7 +130,7 @@ const schema = z
   })
   .refine((config) => config.engine !== 'kubernetes' || config.kubernetes !== undefined, {
     path: ['engine'],
-    error: 'kubernetes needs context, server and namespace under the key kubernetes',
+    error: 'kubernetes needs context, server, namespace and registry under the key kubernetes',
   })
 
 /** The content of a devstack.yaml. */

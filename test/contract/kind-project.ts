@@ -83,6 +83,9 @@ export async function makeKindProject(files: Readonly<Record<string, string>>): 
   }
   const open = (): Engine =>
     createKindEngine({
+      kind: 'kind',
+      owner: null,
+      registry: null,
       compose: {
         folder,
         files: [join(folder, 'compose.yaml')],

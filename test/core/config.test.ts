@@ -84,10 +84,71 @@ test.each([
   ['name: [\n', [expect.stringContaining('devstack.yaml:2:1') as string]],
   [
     'engine: kubernetes\n',
-    ['devstack.yaml:1:9 engine: kubernetes needs context, server and namespace under the key kubernetes'],
+    [
+      'devstack.yaml:1:9 engine: kubernetes needs context, server, namespace and registry under the key kubernetes',
+    ],
   ],
 ])('%j', (text, expected) => {
   expect(lines(text)).toEqual(expected)
+})
+
+/** Of a cluster that somebody else runs, with one word of it otherwise. */
+const kubernetes = (key: string, value: string): string => {
+  const words: Record<string, string> = {
+    context: 'team-dev',
+    server: 'https://10.0.0.5:6443',
+    namespace: "'shop-{user}'",
+    registry: 'registry.team.example/shop',
+    [key]: value,
+  }
+  const written = Object.entries(words).map(([name, word]) => `  ${name}: ${word}\n`)
+  return `engine: kubernetes\nkubernetes:\n${written.join('')}`
+}
+
+test.each([
+  ['namespace', 'shop'],
+  ['namespace', "'{user}'"],
+  ['server', 'https://cluster.team.example'],
+  ['server', 'https://rancher.team.example/k8s/clusters/c-1'],
+  ['registry', '127.0.0.1:5001'],
+  ['manifests', 'k8s/overlays/dev'],
+])('a cluster of the team, with %s: %s', (key, value) => {
+  expect(lines(kubernetes(key, value))).toEqual([])
+})
+
+test.each([
+  ['server', 'http://10.0.0.5:6443', '4:11', 'must be an address such as https://10.0.0.5:6443'],
+  ['server', '10.0.0.5:6443', '4:11', 'must be an address such as https://10.0.0.5:6443'],
+  [
+    'namespace',
+    'Shop',
+    '5:14',
+    'must begin with a lowercase letter or digit and have only a-z, 0-9, - and {user}',
+  ],
+  [
+    'registry',
+    'https://registry.team.example',
+    '6:13',
+    'must be a host and a path, without https:// and without a tag',
+  ],
+])('a cluster of the team, with %s: %s, is refused', (key, value, place, why) => {
+  expect(lines(kubernetes(key, value))).toEqual([
+    `devstack.yaml:${place} kubernetes.${key}: "${value}" ${why}`,
+  ])
+})
+
+test.each(['default', 'kube-system'])('the namespace %s is no stack', (name) => {
+  expect(lines(kubernetes('namespace', name))).toEqual([
+    "devstack.yaml:5:14 kubernetes.namespace: must be the stack's own, and this one is the cluster's",
+  ])
+})
+
+test('a cluster of the team without a server or a namespace is refused', () => {
+  expect(lines('engine: kubernetes\nkubernetes: { context: team-dev }\n')).toEqual([
+    'devstack.yaml:2:1 "server" is missing in kubernetes',
+    'devstack.yaml:2:1 "namespace" is missing in kubernetes',
+    'devstack.yaml:2:1 "registry" is missing in kubernetes',
+  ])
 })
 
 test('the JSON Schema for editors has every key, and a description of most', () => {

@@ -15,6 +15,7 @@ export async function down(
 ): Promise<number> {
   const { io, globals } = context
   const cluster = options.cluster === true
+  if (cluster) await refuseTeamCluster(context)
   const stack = await openStack(cluster ? { io, globals: { ...globals, engine: 'kind' } } : context)
   // The volumes of a cluster go with it.
   const volumes = options.volumes === true || cluster
@@ -49,6 +50,17 @@ export async function down(
     if (cluster) print(io, removed ? 'the cluster is removed' : 'there was no cluster')
   }
   return 0
+}
+
+/** @throws DevstackError USAGE where the stack runs in a cluster that is not ours */
+async function refuseTeamCluster(context: CommandContext): Promise<void> {
+  const { engine } = context.globals
+  const stack = engine === null ? await openStack(context) : null
+  if ((engine ?? stack?.engine) !== 'kubernetes') return
+  throw new DevstackError('USAGE', 'the cluster of engine kubernetes is not removed: it is not ours', {
+    cause: 'down --cluster is for the kind cluster that devstack made on this machine',
+    hint: 'devstack down removes the stack from it; devstack down --cluster --engine kind the one on this machine',
+  })
 }
 
 async function removeCluster(io: Io, stack: StackRef): Promise<boolean> {

@@ -43,18 +43,25 @@ export async function ls({ io }: CommandContext, options: { readonly json?: bool
   return 0
 }
 
+const ENGINES: readonly EngineKind[] = ['compose', 'kind', 'kubernetes']
+
 /** One for each engine that the project was ever run on. */
 async function rowsOf(
   project: ListedProject,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<readonly Row[]> {
-  const kind = await stat(join(project.stateFolder, 'kind')).catch(() => null)
-  const compose = await stat(join(project.stateFolder, 'compose')).catch(() => null)
-  const engines: readonly EngineKind[] = [
-    ...(compose !== null || kind === null ? (['compose'] as const) : []),
-    ...(kind === null ? [] : (['kind'] as const)),
-  ]
-  return await Promise.all(engines.map(async (engine) => rowOf(project, engine, env)))
+  const ran = await Promise.all(
+    ENGINES.map(async (engine) => {
+      const folder = await stat(join(project.stateFolder, engine)).catch(() => null)
+      return folder === null ? [] : [engine]
+    }),
+  )
+  const engines = ran.flat()
+  return await Promise.all(
+    (engines.length === 0 ? (['compose'] as const) : engines).map(async (engine) =>
+      rowOf(project, engine, env),
+    ),
+  )
 }
 
 async function rowOf(

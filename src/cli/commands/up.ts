@@ -34,6 +34,7 @@ export async function up(
   const elsewhere = await prepareMachine(context)
   if (elsewhere !== null) return elsewhere
   if (stack.engine === 'kind') await (await import('../cluster.js')).prepareCluster(context, stack)
+  if (stack.engine === 'kubernetes') await (await import('../kubernetes.js')).checkTeamCluster(context, stack)
   const join = (): Promise<Joined> =>
     ensureSession(stack, context.io.env, { fromStart: ui === 'json', server })
   let joining = join()

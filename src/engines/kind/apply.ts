@@ -6,6 +6,7 @@ import type { ApplyContext } from '../../orchestrator/ports.js'
 import type { Connected } from './connection.js'
 import { create } from './create.js'
 import { clearOver, scaleUp, stopWorkload } from './lifecycle.js'
+import { requireOwnNamespace } from './objects/namespace.js'
 import type { KindContext } from './options.js'
 import { remove } from './remove.js'
 import { configHashOf, workloadOf } from './resolved.js'
@@ -26,6 +27,7 @@ export async function apply(
 ): Promise<void> {
   const { signal } = run
   signal.throwIfAborted()
+  await proveNamespace(context, operation, signal)
   switch (operation.kind) {
     case 'pullImage':
     case 'buildImage':
@@ -47,6 +49,23 @@ export async function apply(
     default:
       return never(operation)
   }
+}
+
+/**
+ * In a cluster that is not ours the namespace may have become somebody else's since it was looked at.
+ * @throws DevstackError STATE_FOREIGN
+ */
+async function proveNamespace(
+  context: KindContext,
+  operation: Operation,
+  signal: AbortSignal,
+): Promise<void> {
+  const { owner, compose } = context.options
+  const writes = operation.kind === 'create' || operation.kind === 'start' || operation.kind === 'stop'
+  if (owner === null || !writes) return
+  const { kube } = await context.connection.get(signal)
+  const namespace = await kube.get(`/api/v1/namespaces/${kube.namespace}`, signal)
+  if (namespace !== null) requireOwnNamespace(namespace, { project: compose.projectName, owner })
 }
 
 function needed(resolved: KindResolved | null): KindResolved {

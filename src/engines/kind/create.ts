@@ -5,15 +5,13 @@ import type { ApplyContext } from '../../orchestrator/ports.js'
 import { compareApplied, keyOf, readApplied } from './applied.js'
 import type { Difference } from './applied.js'
 import { desire } from './desired.js'
-import type { NeededImage } from './desired.js'
-import { pruneImages } from './images/prune.js'
-import { sendImages } from './images/send-images.js'
+import type { SuppliedImage } from './images/supply.js'
 import type { Kube, KubeObject } from './kube-ports.js'
-import { namespaceObject } from './objects/to-apply.js'
+import { namespaceObject, requireOwnNamespace } from './objects/namespace.js'
+import type { NamespaceOwner } from './objects/namespace.js'
 import type { DesiredObject } from './objects/to-apply.js'
 import { STAGES } from './objects/order.js'
 import type { KindContext } from './options.js'
-import { KUBE_LABEL } from './pods.js'
 import { refusalProblems } from './refusals.js'
 import { isOf } from './resolve.js'
 import type { KindResolved } from './resolve.js'
@@ -34,12 +32,19 @@ export async function create(
   const { kube, cluster } = await context.connection.get(signal)
   // The images are there by now.
   resolved.wanted = await desire(context, resolved.stack, signal)
-  const { desired, decisions } = resolved.wanted
   const images = imagesFor(resolved, services)
-  await ensureNamespace(kube, namespaceObject(resolved.stack.objects, decisions), signal)
-  const { docker } = context
-  const sent = await sendImages({ docker, nodes: cluster.nodes, images, progress: run.progress }, signal)
-  const applied = await readApplied(kube, context.options.compose.projectName, desired, signal)
+  const { supply, options } = context
+  const own = { project: options.compose.projectName, owner: options.owner }
+  const namespace = namespaceObject(resolved.stack.objects, {
+    ...resolved.wanted.decisions,
+    owner: own.owner,
+  })
+  await ensureNamespace(kube, namespace, own, signal)
+  const brought = await supply.bring({ cluster, images, progress: run.progress }, signal)
+  // A registry has names of its own for what it was given.
+  if (brought.renamed) resolved.wanted = await desire(context, resolved.stack, signal)
+  const { desired } = resolved.wanted
+  const applied = await readApplied(kube, own.project, desired, signal)
   const difference = about(compareApplied(desired, applied), services)
   await checkFirst(kube, difference, resolved, signal)
   run.progress({ ...NO_COUNT, text: `applying ${String(difference.changed.length)} objects` })
@@ -53,10 +58,7 @@ export async function create(
   }
   await deleteAll(kube, difference.left, signal)
   // Where another image of a name came, its older ones go; what a container was made from stays.
-  if (sent.references.length > 0) {
-    const keep = resolved.wanted.images.map(({ node }) => node)
-    await pruneImages({ docker, nodes: cluster.nodes, keep }, signal)
-  }
+  if (brought.any) await supply.prune(cluster, resolved.wanted.images, signal)
 }
 
 const NO_COUNT = { step: null, steps: null, percent: null, bytes: null, totalBytes: null } as const
@@ -65,7 +67,7 @@ const NO_COUNT = { step: null, steps: null, percent: null, bytes: null, totalByt
 function imagesFor(
   { wanted, stack, containers }: KindResolved,
   services: readonly string[],
-): readonly NeededImage[] {
+): readonly SuppliedImage[] {
   const workloads = stack.model.workloads.filter((one) =>
     one.services.some((name) => services.includes(name)),
   )
@@ -153,20 +155,20 @@ function unknownKind(object: KubeObject, { stack }: KindResolved): Problem {
 }
 
 /** @throws DevstackError STATE_FOREIGN where it is somebody else's */
-async function ensureNamespace(kube: Kube, object: KubeObject, signal: AbortSignal): Promise<void> {
+async function ensureNamespace(
+  kube: Kube,
+  object: KubeObject,
+  own: NamespaceOwner,
+  signal: AbortSignal,
+): Promise<void> {
   const path = `/api/v1/namespaces/${kube.namespace}`
   const there = await kube.get(path, signal)
   if (there === null) {
     await kube.create('/api/v1/namespaces', object, signal)
     return
   }
-  const { labels = {}, deletionTimestamp } = there.metadata
-  if (labels[KUBE_LABEL.project] !== object.metadata.labels?.[KUBE_LABEL.project])
-    throw new DevstackError('STATE_FOREIGN', `the namespace ${kube.namespace} is not of this stack`, {
-      cause: 'it does not carry our label',
-      hint: 'another name for the stack: --project-name NAME',
-    })
-  if (deletionTimestamp === undefined) return
+  requireOwnNamespace(there, own)
+  if (there.metadata.deletionTimestamp === undefined) return
   await untilGone(kube, path, signal)
   await kube.create('/api/v1/namespaces', object, signal)
 }

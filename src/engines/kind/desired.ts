@@ -4,6 +4,7 @@ import type { LocateObject } from '../../core/kubernetes.js'
 import type { CommandOverride, OwnCommand } from '../compose/options.js'
 import { indexImages } from '../compose/image-index.js'
 import { LABEL } from '../compose/labels.js'
+import type { SuppliedImage } from './images/supply.js'
 import type { LocalImages } from './local-images.js'
 import { podCommand } from './objects/container.js'
 import type { Decisions, ImageDecision } from './objects/decisions.js'
@@ -21,21 +22,11 @@ export interface ReadStack {
   readonly commands: Readonly<Record<string, CommandOverride | null>>
 }
 
-/** An image of this machine that the nodes need. */
-export interface NeededImage {
-  /** As the local engine has it. */
-  readonly local: string
-  /** Of the local image. */
-  readonly id: string
-  /** As the nodes have it. */
-  readonly node: string
-}
-
 /** What is to be in the cluster, with the images as they are now. */
 export interface DesiredStack {
   readonly desired: Desired
   readonly decisions: Decisions
-  readonly images: readonly NeededImage[]
+  readonly images: readonly SuppliedImage[]
   /** References that this machine does not have yet. */
   readonly missing: readonly string[]
 }
@@ -54,18 +45,18 @@ export async function desire(
   stack: ReadStack,
   signal: AbortSignal,
 ): Promise<DesiredStack> {
-  const { docker, options } = context
+  const { docker, options, supply } = context
   const { model, local, objects, locate, commands } = stack
   const present = indexImages(await context.images.engine.images(signal))
   const missing: string[] = []
-  const needed = new Map<string, NeededImage>()
-  const need = (ref: string): NeededImage | null => {
+  const needed = new Map<string, SuppliedImage>()
+  const need = (ref: string): SuppliedImage | null => {
     const image = present.find(ref)
     if (image === undefined) {
       missing.push(ref)
       return null
     }
-    const one = { local: ref, id: image.id, node: nodeReference(ref, image.id) }
+    const one = { local: ref, id: image.id, node: supply.reference(ref, image) }
     needed.set(ref, one)
     return one
   }
@@ -80,8 +71,7 @@ export async function desire(
       )
       const decision: ImageDecision = {
         ref: image.node,
-        // What was sent is what is meant: nobody's image of the same name takes its place.
-        pullPolicy: 'Never',
+        pullPolicy: supply.pullPolicy,
         id: image.id,
         buildHash: Config?.Labels?.[LABEL.build] ?? null,
         config: { entrypoint: Config?.Entrypoint ?? [], command: Config?.Cmd ?? [] },
@@ -109,14 +99,6 @@ export async function desire(
   }
   const desired = toApply(objects, decisions)
   return { desired, decisions, images: [...needed.values()], missing }
-}
-
-/**
- * Another one for each image, so that a changed image is a changed pod: `shop-api:ds-0123456789ab`.
- */
-function nodeReference(ref: string, id: string): string {
-  const name = ref.replace(/@.*$/, '').replace(/:[^/:]*$/, '')
-  return `${name}:ds-${id.replace(/^sha256:/, '').slice(0, 12)}`
 }
 
 /** A container of the manifests. */

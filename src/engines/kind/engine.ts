@@ -13,6 +13,7 @@ import { createConnection } from './connection.js'
 import type { Connected } from './connection.js'
 import { readEvents } from './events.js'
 import { createGates } from './gates.js'
+import { nodeSupply } from './images/supply.js'
 import { toInstances } from './instances.js'
 import type { WantedImages } from './instances.js'
 import { lastLines } from './logs/last-lines.js'
@@ -22,19 +23,20 @@ import { createPodWork } from './pod-work.js'
 import type { PodWork } from './pod-work.js'
 import { resolve } from './resolve.js'
 import type { KindResolved } from './resolve.js'
+import { registrySupply } from './registry/supply.js'
 import { readUsage } from './usage.js'
 
 export type { KindEngineOptions } from './options.js'
 
 const LAST_LINES = 20
 
-/** The engine that runs a stack in a kind cluster. Opens and starts nothing by itself. */
+/** The engine that runs a stack in a cluster, of kind's or of the team's. Opens and starts nothing by itself. */
 export function createKindEngine(options: KindEngineOptions): Engine {
   return new KindEngine(options)
 }
 
 class KindEngine implements Engine {
-  readonly kind = 'kind'
+  readonly kind: Engine['kind']
   readonly startsByItself = true
   private readonly context: KindContext
   private readonly work: PodWork
@@ -42,7 +44,8 @@ class KindEngine implements Engine {
   private resolved: KindResolved | null = null
 
   constructor(private readonly options: KindEngineOptions) {
-    const { compose, namespace, cluster } = options
+    const { compose, namespace, cluster, registry } = options
+    this.kind = options.kind
     const docker = createDocker(compose.endpoint)
     this.addresses = createAddresses(
       () => this.context,
@@ -52,6 +55,7 @@ class KindEngine implements Engine {
       options,
       docker,
       images: createImageKit(compose, docker),
+      supply: registry === null ? nodeSupply(docker) : registrySupply(docker, registry),
       builder: createComposeEngine(compose),
       gates: createGates(Date.now),
       connection: createConnection({ cluster, project: compose.projectName, namespace }),

@@ -133,14 +133,18 @@ export interface Kube {
   ): Promise<Readable>
 }
 
-/** A cluster of ours. */
-export interface KindCluster {
-  /** Its name for `kind`: `devstack`. */
+/** A cluster that a stack may run in. */
+export interface Cluster {
+  /** Ours: its name for `kind`, `devstack`. Another's: the context that leads to it. */
   readonly name: string
-  /** Absolute path of our own kubeconfig, 0600. */
-  readonly kubeconfig: string
-  /** Names of its node containers. */
+  /** Names of its node containers; none where its nodes are not of this engine. */
   readonly nodes: readonly string[]
   /** How its API server is reached, for {@link createKube}: what was proven, and not what the file says later. */
   readonly access: KubeAccess
+}
+
+/** A cluster of ours. */
+export interface KindCluster extends Cluster {
+  /** Absolute path of our own kubeconfig, 0600. */
+  readonly kubeconfig: string
 }

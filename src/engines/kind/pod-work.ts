@@ -145,7 +145,10 @@ class Work implements PodWork {
     inside?.value.close()
     const value = createInside({
       kube: connected.kube,
-      image: { reference: image, pullPolicy: image === ANY_DEBIAN ? 'IfNotPresent' : 'Never' },
+      image: {
+        reference: image,
+        pullPolicy: image === ANY_DEBIAN ? 'IfNotPresent' : this.context.supply.pullPolicy,
+      },
       agentFolder: this.context.options.agentFolder,
     })
     this.inside = { image, connected, value }

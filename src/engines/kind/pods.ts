@@ -64,6 +64,8 @@ export const KUBE_LABEL = {
 } as const
 
 export const KUBE_ANNOTATION = {
+  /** On a namespace in a cluster that is not ours: who made it, of this user and worktree alone. */
+  owner: 'devstack.dev/owner',
   /** Of the worktree: its absolute path. */
   worktree: 'devstack.dev/worktree',
   /** On pod templates: JSON, container name -> {@link ContainerNote}. */

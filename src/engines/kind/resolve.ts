@@ -98,7 +98,7 @@ function contextOf(
   const { compose: own } = options
   return {
     name: own.projectName,
-    engine: 'kind',
+    engine: options.kind,
     folder: own.folder,
     files,
     annotations: { dependsOn: KUBE_ANNOTATION.dependsOn, localPort: KUBE_ANNOTATION.localPort },

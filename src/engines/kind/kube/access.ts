@@ -4,6 +4,8 @@ import { Agent } from 'node:https'
 export interface KubeAccess {
   /** `https://127.0.0.1:40123`, without a slash at the end. */
   readonly server: string
+  /** What to try where it does not answer. */
+  readonly whenGone?: string
   /** Asked before each request: a token that ran out is got anew. */
   credentials(signal: AbortSignal): Promise<KubeCredentials>
 }

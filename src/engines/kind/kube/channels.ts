@@ -83,7 +83,7 @@ export async function openChannels(
 function opened(socket: WebSocket, access: KubeAccess, request: ChannelRequest): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('open', resolve)
-    socket.once('error', (error) => reject(unreachable(withCode(error), access.server)))
+    socket.once('error', (error) => reject(unreachable(withCode(error), access)))
     socket.once('unexpected-response', (_sent, response: IncomingMessage) => {
       refusalOf(response, request).then(reject, reject)
     })

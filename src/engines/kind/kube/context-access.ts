@@ -1,6 +1,7 @@
 import { Agent } from 'node:https'
 import type { RequestOptions } from 'node:https'
 import { DevstackError } from '../../../core/error.js'
+import type { SourcePosition } from '../../../core/error.js'
 import { KEEP_ALIVE } from './access.js'
 import type { KubeAccess, KubeCredentials } from './access.js'
 
@@ -11,6 +12,8 @@ export interface ContextRequest {
   readonly context: string
   /** The server that the configuration names: the context must lead there and nowhere else. */
   readonly server: string
+  /** Where devstack.yaml says it. */
+  readonly at?: (key: 'context' | 'server') => Promise<SourcePosition | null>
 }
 
 /**
@@ -27,24 +30,30 @@ export async function contextAccess(request: ContextRequest): Promise<KubeAccess
       one.loadFromFile(file)
     } catch (error) {
       const cause = error instanceof Error ? error.message : String(error)
-      throw new DevstackError('CONFIG_INVALID', `the kubeconfig ${file} cannot be read`, { cause })
+      const hint = 'KUBECONFIG names it, else it is ~/.kube/config: get one from who runs the cluster'
+      throw new DevstackError('CONFIG_INVALID', `the kubeconfig ${file} cannot be read`, { cause, hint })
     }
     config.contexts.push(...one.contexts)
     config.clusters.push(...one.clusters)
     config.users.push(...one.users)
   }
-  if (config.getContextObject(request.context) === null) throw noContext(request, config.contexts)
+  if (config.getContextObject(request.context) === null) throw await noContext(request, config.contexts)
   config.setCurrentContext(request.context)
   const cluster = config.getCurrentCluster()
   const server = cluster?.server.replace(/\/+$/, '') ?? ''
-  if (server !== request.server.replace(/\/+$/, '')) throw elsewhere(request, server)
-  if (cluster?.skipTLSVerify === true || !server.startsWith('https://')) throw unproven(request, server)
+  if (server !== request.server.replace(/\/+$/, '')) throw await elsewhere(request, server)
+  if (cluster?.skipTLSVerify === true || !server.startsWith('https://')) throw await unproven(request, server)
   const agents = createAgents(cluster?.proxyUrl !== undefined)
   return {
     server,
+    whenGone: `see whether this machine reaches it: kubectl --context ${request.context} version`,
     async credentials() {
       const options: RequestOptions = {}
-      await config.applyToHTTPSOptions(options)
+      try {
+        await config.applyToHTTPSOptions(options)
+      } catch (error) {
+        throw noCredentials(request, error)
+      }
       return { agent: agents(options), headers: { ...(options.headers as KubeCredentials['headers']) } }
     },
   }
@@ -65,26 +74,45 @@ function createAgents(proxied: boolean): (options: RequestOptions) => Agent {
   }
 }
 
-function noContext(
-  { context, kubeconfigs }: ContextRequest,
-  known: readonly { name: string }[],
-): DevstackError {
-  return new DevstackError('CONFIG_INVALID', `there is no context ${context}`, {
-    cause: `${kubeconfigs.join(', ')} has ${known.map(({ name }) => name).join(', ') || 'none'}`,
-    hint: 'name one of them as context of engine kubernetes in devstack.yaml',
+/** A program that gives tokens is not there, or fails; a file of it is gone. */
+function noCredentials({ context }: ContextRequest, error: unknown): DevstackError {
+  return new DevstackError('ENGINE_GONE', `the context ${context} gives no credentials`, {
+    cause: error instanceof Error ? error.message : String(error),
+    hint: `see whether this says more: kubectl --context ${context} version`,
   })
 }
 
-function elsewhere({ context, server }: ContextRequest, found: string): DevstackError {
-  return new DevstackError('CONFIG_INVALID', `the context ${context} leads to another server`, {
+async function noContext(
+  request: ContextRequest,
+  known: readonly { readonly name: string }[],
+): Promise<DevstackError> {
+  const { context, kubeconfigs } = request
+  return await refused(request, 'context', `there is no context ${context}`, {
+    cause: `${kubeconfigs.join(', ')} has ${known.map(({ name }) => name).join(', ') || 'none'}`,
+    hint: 'name one of them under kubernetes.context in devstack.yaml, or get its kubeconfig from who runs the cluster',
+  })
+}
+
+async function elsewhere(request: ContextRequest, found: string): Promise<DevstackError> {
+  const { context, server } = request
+  return await refused(request, 'server', `the context ${context} leads to another server`, {
     cause: `to ${found === '' ? 'none' : found}, and devstack.yaml names ${server}`,
     hint: 'nothing was sent; see which of the two is right',
   })
 }
 
-function unproven({ context }: ContextRequest, server: string): DevstackError {
-  return new DevstackError('CONFIG_INVALID', `the context ${context} does not prove its server`, {
+async function unproven(request: ContextRequest, server: string): Promise<DevstackError> {
+  return await refused(request, 'context', `the context ${request.context} does not prove its server`, {
     cause: `${server} is not asked for a certificate of its authority`,
-    hint: 'give its cluster certificate-authority-data instead of insecure-skip-tls-verify',
+    hint: 'nothing was sent; give its cluster certificate-authority-data instead of insecure-skip-tls-verify',
   })
+}
+
+async function refused(
+  { at }: ContextRequest,
+  key: 'context' | 'server',
+  message: string,
+  { cause, hint }: { readonly cause: string; readonly hint: string },
+): Promise<DevstackError> {
+  return new DevstackError('CONFIG_INVALID', message, { cause, hint, at: (await at?.(key)) ?? null })
 }

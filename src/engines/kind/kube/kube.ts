@@ -223,7 +223,7 @@ async function readLog(
   )
   const log = new PassThrough()
   response.on('error', (error) => {
-    log.destroy(signal.aborted ? (signal.reason as Error) : unreachable(error, transport.access.server))
+    log.destroy(signal.aborted ? (signal.reason as Error) : unreachable(error, transport.access))
   })
   log.on('close', () => response.destroy())
   return response.pipe(log)

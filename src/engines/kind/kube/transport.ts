@@ -83,13 +83,13 @@ async function sendTwice(
   } catch (error) {
     signal.throwIfAborted()
     const again = (error as { reused?: boolean }).reused === true && request.method !== 'POST'
-    if (!again) throw unreachable(error, access.server)
+    if (!again) throw unreachable(error, access)
   }
   try {
     return await send(access, request, deadlines, signal)
   } catch (error) {
     signal.throwIfAborted()
-    throw unreachable(error, access.server)
+    throw unreachable(error, access)
   }
 }
 
@@ -147,7 +147,7 @@ class Late extends Error {
 async function readText(
   response: IncomingMessage,
   { answerMs }: Deadlines,
-  { server }: KubeAccess,
+  access: KubeAccess,
   signal: AbortSignal,
 ): Promise<string> {
   // Not the socket's own deadline: when the answer has ended, the socket is already lent to the next request.
@@ -160,7 +160,7 @@ async function readText(
     }
   } catch (error) {
     signal.throwIfAborted()
-    throw unreachable(error, server)
+    throw unreachable(error, access)
   } finally {
     clearTimeout(deadline)
   }
@@ -168,7 +168,7 @@ async function readText(
 }
 
 /** What the failure of a connection means. */
-export function unreachable(error: unknown, server: string): Error {
+export function unreachable(error: unknown, { server, whenGone }: KubeAccess): Error {
   if (!(error instanceof Error) || error instanceof DevstackError) return error as Error
   const { code } = error as { code?: string }
   if (code === undefined) return error
@@ -178,7 +178,7 @@ export function unreachable(error: unknown, server: string): Error {
     foreign ? 'another server answers in the place of the cluster' : 'the cluster does not answer',
     {
       cause: `${server}: ${error.message.includes(code) ? '' : `${code}: `}${error.message}`,
-      hint: 'devstack up --engine kind looks after it',
+      hint: whenGone ?? 'devstack up --engine kind looks after it',
     },
   )
 }

@@ -54,7 +54,7 @@ export async function upgrade(
     })
   } catch (error) {
     signal.throwIfAborted()
-    throw unreachable(error, access.server)
+    throw unreachable(error, access)
   }
 }
 

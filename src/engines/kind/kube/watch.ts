@@ -25,7 +25,7 @@ export async function* watchObjects<T>(
     }
   } catch (error) {
     signal.throwIfAborted()
-    throw unreachable(error, transport.access.server)
+    throw unreachable(error, transport.access)
   } finally {
     response.destroy()
   }

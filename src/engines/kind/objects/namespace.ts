@@ -1,3 +1,4 @@
+import { DevstackError } from '../../../core/error.js'
 import { kindOf, nameOf, textAt, textsAt } from '../../../core/kubernetes-objects.js'
 import type { Findings, ManifestObject } from '../../../core/kubernetes-objects.js'
 import type { KubeObject } from '../kube-ports.js'
@@ -19,7 +20,12 @@ export function manifestNamespace(objects: readonly ManifestObject[]): string | 
 /** The stack's namespace, for whoever creates it: with the labels of the manifests' own, where that is one of them. */
 export function namespaceObject(
   objects: readonly ManifestObject[],
-  { project, namespace, worktree }: Pick<Decisions, 'project' | 'namespace' | 'worktree'>,
+  {
+    project,
+    namespace,
+    worktree,
+    owner = null,
+  }: Pick<Decisions, 'project' | 'namespace' | 'worktree'> & { readonly owner?: string | null },
 ): KubeObject {
   const own = ownNamespace(objects, manifestNamespace(objects))
   const { 'kubernetes.io/metadata.name': _name, ...labels } = textsAt(own, ['metadata', 'labels'])
@@ -29,9 +35,46 @@ export function namespaceObject(
     metadata: {
       name: namespace,
       labels: { ...lenient(labels), [KUBE_LABEL.managedBy]: 'devstack', [KUBE_LABEL.project]: project },
-      annotations: { [KUBE_ANNOTATION.worktree]: worktree },
+      annotations: {
+        [KUBE_ANNOTATION.worktree]: worktree,
+        ...(owner === null ? {} : { [KUBE_ANNOTATION.owner]: owner }),
+      },
     },
   }
+}
+
+/** Who a namespace must be of. */
+export interface NamespaceOwner {
+  readonly project: string
+  /** Null: the cluster is ours, and the project's label is enough. */
+  readonly owner: string | null
+}
+
+/** Whether a namespace was made for this stack; one that was not, even an empty one, is nobody's to take. */
+export function isOwnNamespace({ metadata }: KubeObject, { project, owner }: NamespaceOwner): boolean {
+  const { labels = {}, annotations = {} } = metadata
+  return (
+    labels[KUBE_LABEL.project] === project && (owner === null || annotations[KUBE_ANNOTATION.owner] === owner)
+  )
+}
+
+/** @throws DevstackError STATE_FOREIGN where it was not made for this stack */
+export function requireOwnNamespace(namespace: KubeObject, wanted: NamespaceOwner): void {
+  if (isOwnNamespace(namespace, wanted)) return
+  const { name, labels = {}, annotations = {} } = namespace.metadata
+  const ours = labels[KUBE_LABEL.project] !== undefined
+  const maker = (annotations[KUBE_ANNOTATION.owner] ?? '').split(' ')[0] ?? ''
+  const where = annotations[KUBE_ANNOTATION.worktree] ?? ''
+  const from = [maker === '' ? '' : ` of ${maker}`, where === '' ? '' : ` in ${where}`].join('')
+  throw new DevstackError('STATE_FOREIGN', `the namespace ${name} is not of this stack, and is left alone`, {
+    cause: ours
+      ? `devstack made it for the stack ${labels[KUBE_LABEL.project] ?? ''}${from}`
+      : 'devstack did not make it: it does not carry our label',
+    hint:
+      wanted.owner === null
+        ? 'another name for the stack: --project-name NAME'
+        : 'another kubernetes.namespace in devstack.yaml; with {user} each developer has their own',
+  })
 }
 
 function ownNamespace(objects: readonly ManifestObject[], name: string | null): ManifestObject | undefined {
