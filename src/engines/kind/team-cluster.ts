@@ -2,7 +2,7 @@ import type { Cluster } from './kube-ports.js'
 import { contextAccess } from './kube/context-access.js'
 import type { ContextRequest } from './kube/context-access.js'
 import { createKube } from './kube/kube.js'
-import { requireOwnNamespace } from './objects/namespace.js'
+import { isOwnNamespace, requireOwnNamespace } from './objects/namespace.js'
 import type { NamespaceOwner } from './objects/namespace.js'
 
 export interface TeamClusterRequest extends ContextRequest, NamespaceOwner {
@@ -19,6 +19,7 @@ export async function openTeamCluster(request: TeamClusterRequest, signal: Abort
   const access = await contextAccess(request)
   const kube = createKube({ access, namespace: request.namespace })
   const namespace = await kube.get(`/api/v1/namespaces/${encodeURIComponent(request.namespace)}`, signal)
-  if (namespace !== null) requireOwnNamespace(namespace, request)
+  if (namespace !== null && !isOwnNamespace(namespace, request))
+    requireOwnNamespace(namespace, request, (await request.at?.('namespace')) ?? null)
   return { name: request.context, access, nodes: [] }
 }

@@ -13,7 +13,7 @@ export interface ContextRequest {
   /** The server that the configuration names: the context must lead there and nowhere else. */
   readonly server: string
   /** Where devstack.yaml says it. */
-  readonly at?: (key: 'context' | 'server') => Promise<SourcePosition | null>
+  readonly at?: (key: 'context' | 'server' | 'namespace') => Promise<SourcePosition | null>
 }
 
 /**

@@ -1,4 +1,5 @@
 import { DevstackError } from '../../../core/error.js'
+import type { SourcePosition } from '../../../core/error.js'
 import { kindOf, nameOf, textAt, textsAt } from '../../../core/kubernetes-objects.js'
 import type { Findings, ManifestObject } from '../../../core/kubernetes-objects.js'
 import type { KubeObject } from '../kube-ports.js'
@@ -59,7 +60,11 @@ export function isOwnNamespace({ metadata }: KubeObject, { project, owner }: Nam
 }
 
 /** @throws DevstackError STATE_FOREIGN where it was not made for this stack */
-export function requireOwnNamespace(namespace: KubeObject, wanted: NamespaceOwner): void {
+export function requireOwnNamespace(
+  namespace: KubeObject,
+  wanted: NamespaceOwner,
+  at: SourcePosition | null = null,
+): void {
   if (isOwnNamespace(namespace, wanted)) return
   const { name, labels = {}, annotations = {} } = namespace.metadata
   const ours = labels[KUBE_LABEL.project] !== undefined
@@ -74,6 +79,7 @@ export function requireOwnNamespace(namespace: KubeObject, wanted: NamespaceOwne
       wanted.owner === null
         ? 'another name for the stack: --project-name NAME'
         : 'another kubernetes.namespace in devstack.yaml; with {user} each developer has their own',
+    at,
   })
 }
 
