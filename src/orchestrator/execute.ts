@@ -27,6 +27,8 @@ export interface Outcome {
 
 /** A service without a health check is believed once it has lived this long: what exits at once is not up. */
 const SETTLE_MS = 1000
+/** What was started again by itself has ended before: it has to live longer. */
+const SETTLE_AGAIN_MS = 5000
 
 /**
  * Walks a plan concurrently and waits until every service of it is ready or cannot get ready. A failed operation stops only
@@ -152,9 +154,7 @@ class Walk {
       signal,
       (wake) => {
         const states = this.plan.services.flatMap((name) => store.getState().services[name] ?? [])
-        const young = states.filter(
-          (service) => isRunningUnproven(service) && ageMs(service, clock) < SETTLE_MS,
-        )
+        const young = states.filter((service) => isRunningUnproven(service) && isYoung(service, clock))
         if (young.length > 0) setTimeout(wake, SETTLE_MS).unref()
         return (
           young.length === 0 &&
@@ -175,16 +175,17 @@ class Walk {
     return this.plan.services.flatMap((name) => {
       const service = services[name]
       if (service === undefined || isReady(service)) return []
-      return [{ service: name, cause: this.verdictOf(service) ?? this.late() }]
+      return [{ service: name, cause: this.verdictOf(service) ?? this.late(service) }]
     })
   }
 
   /** As {@link verdict}; a service that had its time and is not ready will not get ready either. */
   private readonly verdictOf = (service: ServiceState): string | null =>
-    verdict(service) ?? (this.leftMs(service) <= 0 ? this.late() : null)
+    verdict(service) ?? (this.leftMs(service) <= 0 ? this.late(service) : null)
 
-  private late(): string {
-    return `not ready after ${String(Math.round(this.options.healthDeadlineMs / 1000))} s`
+  private late({ hold }: ServiceState): string {
+    const why = hold === null || hold.on.length > 0 ? '' : `: ${hold.reason.replace(/^not ready: /, '')}`
+    return `not ready after ${String(Math.round(this.options.healthDeadlineMs / 1000))} s${why}`
   }
 
   /** How long a service that was started may still take to get ready. */
@@ -212,6 +213,11 @@ export function isReady(service: ServiceState): boolean {
 
 function isRunningUnproven(service: ServiceState): boolean {
   return service.phase === 'running' && !service.summary.hasHealthCheck
+}
+
+function isYoung(service: ServiceState, clock: Clock): boolean {
+  const hasEnded = Object.values(service.instances).some(({ restarts }) => restarts > 0)
+  return ageMs(service, clock) < (hasEnded ? SETTLE_AGAIN_MS : SETTLE_MS)
 }
 
 /** Of its youngest instance: one that was started again is young again. */

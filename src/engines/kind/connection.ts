@@ -3,6 +3,7 @@ import { createKube } from './kube/kube.js'
 import type { Cluster, Kube } from './kube-ports.js'
 import { createPodFeed } from './pod-feed.js'
 import type { PodFeed } from './pod-feed.js'
+import { createPodWarnings } from './pod-warnings.js'
 import { KUBE_LABEL } from './pods.js'
 import { untilOver } from './until-over.js'
 import { createWakes } from './wake.js'
@@ -39,7 +40,11 @@ export function createConnection(options: {
     if (found === null) return null
     const kube = createKube({ access: found.access, namespace })
     const labelSelector = `${KUBE_LABEL.project}=${project}`
-    known ??= { cluster: found, kube, feed: createPodFeed(kube, { labelSelector, wakes }) }
+    known ??= {
+      cluster: found,
+      kube,
+      feed: createPodFeed(kube, { labelSelector, wakes, warnings: createPodWarnings(kube) }),
+    }
     return known
   }
   const find = async (signal: AbortSignal): Promise<Connected | null> => {

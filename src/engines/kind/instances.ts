@@ -62,7 +62,9 @@ function toInstance(
   const status = statusOf(pod, container)
   const restartCount = status?.restartCount ?? 0
   const id = instanceId({ uid, container, restartCount })
-  const startedAt = status?.state?.running?.startedAt ?? status?.state?.terminated?.startedAt ?? null
+  // In the pause after a crash only the last state tells of the run that was.
+  const run = status?.state?.running ?? status?.state?.terminated ?? status?.lastState?.terminated
+  const startedAt = run?.startedAt ?? null
   const opened = gates.openedAt(id) ?? openedAt(pod, container, restartCount)
   const isOpen = opened !== null || gates.isOpen(id, startedAt)
   const waits = note.gated && status?.state?.running !== undefined && !isOpen

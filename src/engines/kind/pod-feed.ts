@@ -3,6 +3,7 @@ import { DevstackError } from '../../core/error.js'
 import { createChannel } from '../compose/channel.js'
 import type { Channel } from '../compose/channel.js'
 import type { Kube } from './kube-ports.js'
+import type { PodWarnings } from './pod-warnings.js'
 import type { Pod } from './pods.js'
 import type { Wakes } from './wake.js'
 
@@ -30,6 +31,8 @@ export interface PodFeed {
 export interface PodFeedOptions {
   readonly labelSelector: string
   readonly wakes: Wakes
+  /** A pod that has another warning counts as changed. */
+  readonly warnings?: PodWarnings
   /** A watch is taken for dead after so long without a word; the server sends a bookmark every minute. */
   readonly silentMs?: number
 }
@@ -58,6 +61,7 @@ class WatchedPods implements PodFeed {
   private pods = new Map<string, Pod>()
   private state: 'new' | 'connected' | { readonly lost: string } = 'new'
   private running: AbortController | null = null
+  private warned = new AbortController()
   /** Breaks off what is under way, so that it begins again. */
   private revalidate: () => void = () => undefined
 
@@ -95,12 +99,14 @@ class WatchedPods implements PodFeed {
     this.running = running
     const ended = this.options.wakes.onWake(() => this.revalidate())
     running.signal.addEventListener('abort', ended, { once: true })
-    this.run(running.signal).catch((error: unknown) => {
-      // A fault of the program: it is not to be mistaken for a server that is away.
-      const followers = [...this.followers]
-      for (const follower of followers) follower.fail(error)
-      for (const follower of followers) this.leave(follower)
-    })
+    this.run(running.signal).catch((error: unknown) => this.fault(error))
+  }
+
+  /** A fault of the program: it is not to be mistaken for a server that is away. */
+  private fault(error: unknown): void {
+    const followers = [...this.followers]
+    for (const follower of followers) follower.fail(error)
+    for (const follower of followers) this.leave(follower)
   }
 
   private leave(channel: Channel<PodNews>): void {
@@ -109,6 +115,7 @@ class WatchedPods implements PodFeed {
     if (this.followers.size > 0 || this.running === null) return
     this.running.abort()
     this.running = null
+    this.warned.abort()
     this.state = 'new'
     this.pods = new Map()
   }
@@ -154,7 +161,8 @@ class WatchedPods implements PodFeed {
     const list = await this.listInTime(signal)
     signal.throwIfAborted()
     const before = this.pods
-    this.pods = new Map(list.items.map((pod) => [keyOf(pod), pod]))
+    const pods = list.items.map((pod) => this.withWarnings(pod))
+    this.pods = new Map(pods.map((pod) => [keyOf(pod), pod]))
     for (const [key, pod] of before) if (!this.pods.has(key)) this.tell({ type: 'removed', pod })
     for (const [key, pod] of this.pods) {
       const known = before.get(key)
@@ -162,8 +170,27 @@ class WatchedPods implements PodFeed {
         this.tell({ type: 'changed', pod })
     }
     this.state = 'connected'
-    this.tell({ type: 'connected', pods: list.items })
+    this.tell({ type: 'connected', pods })
+    this.followWarnings()
     return list.resourceVersion
+  }
+
+  /** Anew with each list: what made that necessary may have broken this watch without a word, too. */
+  private followWarnings(): void {
+    const { warnings } = this.options
+    if (warnings === undefined) return
+    this.warned.abort()
+    this.warned = new AbortController()
+    const tell = (key: string): void => {
+      const pod = this.pods.get(key)
+      if (pod !== undefined) this.take('MODIFIED', pod)
+    }
+    warnings.follow(tell, this.warned.signal).catch((error: unknown) => this.fault(error))
+  }
+
+  private withWarnings(pod: Pod): Pod {
+    const warnings = this.options.warnings?.of(keyOf(pod)) ?? []
+    return warnings.length === 0 ? pod : { ...pod, warnings }
   }
 
   private async listInTime(signal: AbortSignal) {
@@ -207,11 +234,13 @@ class WatchedPods implements PodFeed {
     if (type === 'BOOKMARK') return
     if (type === 'DELETED') {
       this.pods.delete(keyOf(pod))
+      this.options.warnings?.forget(keyOf(pod))
       this.tell({ type: 'removed', pod })
       return
     }
-    this.pods.set(keyOf(pod), pod)
-    this.tell({ type: 'changed', pod })
+    const now = this.withWarnings(pod)
+    this.pods.set(keyOf(pod), now)
+    this.tell({ type: 'changed', pod: now })
   }
 }
 

@@ -23,12 +23,27 @@ export interface Pod extends KubeObject {
     readonly initContainerStatuses?: readonly ContainerStatus[]
     readonly ephemeralContainerStatuses?: readonly ContainerStatus[]
   }
+  /** Not of the pod itself: what the cluster complains of about it, where somebody asked. */
+  readonly warnings?: readonly PodWarning[]
+}
+
+/** What the cluster complains of, about a pod. */
+export interface PodWarning {
+  /** Null: about the whole pod. */
+  readonly container: string | null
+  /** `Unhealthy`, `FailedMount`, ... */
+  readonly reason: string
+  /** In one line. */
+  readonly message: string
+  /** How often it has come by now. */
+  readonly count: number
 }
 
 export interface PodContainer {
   readonly name: string
   readonly image: string
   readonly readinessProbe?: object
+  readonly resources?: { readonly requests?: Readonly<Record<string, string>> }
 }
 
 export interface ContainerStatus {

@@ -4,7 +4,7 @@ import type { Gates } from './gates.js'
 import { instancesOf, isAlive } from './instances.js'
 import { containerNotes, instanceId, parseInstanceId, statusOf } from './pods.js'
 import type { ContainerState, Pod } from './pods.js'
-import { waitingOf } from './waiting.js'
+import { livenessFailure, readinessOutput, waitingOf } from './waiting.js'
 
 /** The last log lines of a container: of its run before the present one with `previous`. */
 export type LastLines = (pod: string, container: string, previous: boolean) => Promise<readonly string[]>
@@ -107,11 +107,11 @@ export class PodTeller {
       const previous = statusOf(pod, container)?.state?.terminated === undefined
       events.push(await this.ended(pod, instance, instance.id, told, willRestart, previous))
     }
-    events.push(...this.health(instance, told))
+    events.push(...this.health(pod, instance, told))
     return events
   }
 
-  private health(instance: Instance, told: Told): readonly EngineEvent[] {
+  private health(pod: Pod, instance: Instance, told: Told): readonly EngineEvent[] {
     if (told.phase !== 'running' || instance.health === 'none') return []
     const lost = told.health === 'healthy' && instance.health !== 'healthy'
     const health: Health = lost || told.health === 'unhealthy' ? 'unhealthy' : instance.health
@@ -119,9 +119,8 @@ export class PodTeller {
     if (now === told.health) return []
     told.health = now
     if (now === 'starting') return []
-    return [
-      { type: 'healthChanged', service: told.service, instance: instance.id, health: now, output: null },
-    ]
+    const output = now === 'unhealthy' ? readinessOutput(pod, told.container) : null
+    return [{ type: 'healthChanged', service: told.service, instance: instance.id, health: now, output }]
   }
 
   private async ended(
@@ -135,7 +134,10 @@ export class PodTeller {
     told.phase = 'ended'
     const end = endOf(pod, id, instance)
     const failed = end?.exitCode !== 0
-    const lastLines = failed ? await this.lastLines(pod.metadata.name, told.container, previous) : []
+    const printed = failed ? await this.lastLines(pod.metadata.name, told.container, previous) : []
+    const killed =
+      end?.exitCode === 137 || end?.exitCode === 143 ? livenessFailure(pod, told.container) : null
+    const lastLines = killed === null ? printed : [...printed, `(killed by the cluster: ${killed})`]
     return {
       type: 'stopped',
       service: told.service,

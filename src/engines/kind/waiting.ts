@@ -71,13 +71,72 @@ export function waitingOf(pod: Pod): Waiting | null {
   const unscheduled = status.conditions?.find(
     ({ type, status: value }) => type === 'PodScheduled' && value === 'False',
   )
-  if (unscheduled !== undefined) return unschedulable(unscheduled.message ?? unscheduled.reason ?? '')
+  if (unscheduled !== undefined) return unschedulable(pod, unscheduled.message ?? unscheduled.reason ?? '')
   const init = waitingContainer(pod, status.initContainerStatuses ?? [])
   if (init !== null) return init
+  const unmade = unmadeOf(pod)
+  if (unmade !== null) return unmade
   const working = status.initContainerStatuses?.find(({ state }) => state?.running !== undefined)
   if (working !== undefined)
     return { cause: `its init container ${working.name} works`, final: false, patienceMs: null, hint: null }
-  return waitingContainer(pod, status.containerStatuses ?? [])
+  return waitingContainer(pod, status.containerStatuses ?? []) ?? unreadyOf(pod)
+}
+
+/** As often as this a complaint comes before it counts: at first a probe comes too early, and a volume. */
+const COMPLAINTS = 3
+/** The kubelet has tried it five times by then. */
+const UNMADE_MS = 20_000
+const UNMADE: ReadonlySet<string> = new Set(['FailedMount', 'FailedAttachVolume', 'FailedCreatePodSandBox'])
+
+/** Its containers cannot be made, which is told only beside the pod. */
+function unmadeOf({ status, warnings = [] }: Pod): Waiting | null {
+  const begun = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].some(
+    ({ containerID }) => (containerID ?? '') !== '',
+  )
+  const warning = warnings.find(({ reason, count }) => UNMADE.has(reason) && count >= COMPLAINTS)
+  if (begun || warning === undefined) return null
+  return {
+    cause: `its pod cannot be made: ${warning.message}`,
+    final: false,
+    patienceMs: UNMADE_MS,
+    hint: null,
+  }
+}
+
+/** It runs, and its probe does not let it count as ready. */
+function unreadyOf({ status, warnings = [] }: Pod): Waiting | null {
+  const unready = (status?.containerStatuses ?? []).filter(
+    ({ ready, state }) => !ready && state?.running !== undefined,
+  )
+  for (const { name } of unready) {
+    const failure = warnings.find(
+      (one) => one.container === name && one.count >= COMPLAINTS && /^(Readiness|Startup) /.test(one.message),
+    )
+    if (failure !== undefined)
+      return { cause: `not ready: ${probeText(failure.message)}`, final: false, patienceMs: null, hint: null }
+  }
+  return null
+}
+
+/** Of the probe that has a container killed where it fails; null: nobody complained of it. */
+export function livenessFailure({ warnings = [] }: Pod, container: string): string | null {
+  const failure = warnings.find((one) => one.container === container && one.message.startsWith('Liveness '))
+  return failure === undefined ? null : probeText(failure.message)
+}
+
+/** What the probe said that a running container waits for; null: nobody complained of it. */
+export function readinessOutput({ warnings = [] }: Pod, container: string): string | null {
+  const failure = warnings.find((one) => one.container === container && one.message.startsWith('Readiness '))
+  return PROBE.exec(failure?.message ?? '')?.[2] ?? null
+}
+
+const PROBE = /^(\w+) probe (?:failed|errored[^:]*): ?(.*)$/
+
+/** `Readiness probe failed: connection refused` -> `its readiness probe fails: connection refused`. */
+function probeText(message: string): string {
+  const [, probe, said] = PROBE.exec(message) ?? []
+  if (probe === undefined) return message
+  return `its ${probe.toLowerCase()} probe fails${said === undefined || said === '' ? '' : `: ${said}`}`
 }
 
 function waitingContainer(pod: Pod, statuses: readonly ContainerStatus[]): Waiting | null {
@@ -96,8 +155,14 @@ function waitingContainer(pod: Pod, statuses: readonly ContainerStatus[]): Waiti
     if (reason === 'CrashLoopBackOff') {
       const times = restartCount === 0 ? 'once' : `${String(restartCount + 1)} times`
       const cause = `crash loop: ${name} ${endOf(lastState)}, ${times} so far; it is started again after a pause`
+      const liveness = livenessFailure(pod, name)
       const final = restartCount >= CRASHES
-      return { cause, final, patienceMs: final ? 0 : null, hint: 'devstack logs says what it printed' }
+      return {
+        cause: liveness === null ? cause : `${cause} (${liveness})`,
+        final,
+        patienceMs: final ? 0 : null,
+        hint: 'devstack logs says what it printed',
+      }
     }
   }
   return null
@@ -115,7 +180,7 @@ function wantedImage({ spec }: Pod, container: string): string | undefined {
 }
 
 /** The scheduler's words: `0/1 nodes are available: 1 Insufficient memory. preemption: ...`. */
-function unschedulable(message: string): Waiting {
+function unschedulable(pod: Pod, message: string): Waiting {
   const trouble = TAINTS.find(({ taint }) => message.includes(taint))
   if (trouble !== undefined)
     return { cause: `${trouble.cause}: no new pods`, final: false, patienceMs: null, hint: trouble.hint }
@@ -123,13 +188,19 @@ function unschedulable(message: string): Waiting {
   const why = oneLine(message).replace(/\s*preemption:.*$/, '')
   if (lacks.length === 0)
     return { cause: `no node takes it yet: ${why}`, final: false, patienceMs: null, hint: null }
-  const what = [...new Set(lacks)].join(' and ')
+  const what = [...new Set(lacks)].map((name) => `${name} left${requested(pod, name)}`)
   return {
-    cause: `no node has enough ${what} left for what it requests (${why})`,
+    cause: `no node has enough ${what.join(', and not enough ')}`,
     final: false,
     patienceMs: SCHEDULING_MS,
     hint: `lower its resources.requests, or stop something: devstack ls`,
   }
+}
+
+/** ` for the 2Gi + 500Mi that it requests`: of each container that does. */
+function requested({ spec }: Pod, resource: string): string {
+  const amounts = spec.containers.flatMap(({ resources }) => resources?.requests?.[resource] ?? [])
+  return amounts.length === 0 ? '' : ` for the ${amounts.join(' + ')} that it requests`
 }
 
 function oneLine(text: string): string {

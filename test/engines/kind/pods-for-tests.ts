@@ -5,6 +5,8 @@ export interface PodOptions {
   readonly uid?: string
   readonly gated?: boolean
   readonly probe?: boolean
+  /** Requested. */
+  readonly memory?: string
   readonly policy?: NonNullable<Pod['spec']['restartPolicy']>
   readonly phase?: NonNullable<NonNullable<Pod['status']>['phase']>
   readonly deleted?: boolean
@@ -38,7 +40,14 @@ export function podOf(status: Partial<ContainerStatus> | undefined, options: Pod
     },
     spec: {
       restartPolicy: options.policy ?? 'Always',
-      containers: [{ name: 'app', image: 'app:wanted', ...(probe ? { readinessProbe: {} } : {}) }],
+      containers: [
+        {
+          name: 'app',
+          image: 'app:wanted',
+          ...(probe ? { readinessProbe: {} } : {}),
+          ...(options.memory === undefined ? {} : { resources: { requests: { memory: options.memory } } }),
+        },
+      ],
     },
     status: {
       phase: options.phase ?? 'Running',

@@ -141,6 +141,30 @@ describe('a container that ends', () => {
   })
 })
 
+describe('a probe that fails', () => {
+  const warned = (pod: Pod, message: string): Pod => ({
+    ...pod,
+    warnings: [{ container: 'app', reason: 'Unhealthy', message, count: 3 }],
+  })
+
+  it('is why a container was killed: that is told after its last lines', async () => {
+    await hear(podOf({ state: runs }))
+    const [event] = await teller.pod(warned(podOf({ state: ended(137) }), 'Liveness probe failed: no answer'))
+    expect(event).toMatchObject({
+      lastLines: ['app-u1 app', '(killed by the cluster: its liveness probe fails: no answer)'],
+    })
+  })
+
+  it('after it was ready makes it unhealthy, with what the probe said', async () => {
+    await hear(podOf({ state: runs, ready: true }, { probe: true }))
+    const pod = warned(podOf({ state: runs }, { probe: true }), 'Readiness probe failed: no answer')
+    expect(await teller.pod(pod)).toMatchObject([
+      { type: 'healthChanged', health: 'unhealthy', output: 'no answer' },
+      { type: 'waiting', cause: 'not ready: its readiness probe fails: no answer' },
+    ])
+  })
+})
+
 describe('a pod that goes', () => {
   it.each([
     ['deleted', { deleted: true }],

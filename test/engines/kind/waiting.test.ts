@@ -24,9 +24,9 @@ describe('what a pod waits for', () => {
     const message =
       '0/1 nodes are available: 1 Insufficient memory. preemption: 0/1 nodes are available: 1 No preemption victims found.'
     const conditions = [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }]
-    expect(waitingOf(podOf(undefined, { phase: 'Pending', conditions }))).toEqual({
-      cause:
-        'no node has enough memory left for what it requests (0/1 nodes are available: 1 Insufficient memory.)',
+    const pod = podOf(undefined, { phase: 'Pending', conditions, memory: '500Gi' })
+    expect(waitingOf(pod)).toEqual({
+      cause: 'no node has enough memory left for the 500Gi that it requests',
       final: false,
       patienceMs: 5000,
       hint: 'lower its resources.requests, or stop something: devstack ls',
@@ -73,5 +73,44 @@ describe('what a pod waits for', () => {
       patienceMs: null,
       hint: expect.stringMatching(hint) as unknown,
     })
+  })
+
+  it('is a volume that cannot be mounted, once that was tried three times', () => {
+    const mount = (count: number) => {
+      const message = 'MountVolume.SetUp failed for volume "code" : hostPath type check failed'
+      const warnings = [{ container: null, reason: 'FailedMount', message, count }]
+      return waitingOf({ ...waits('ContainerCreating'), warnings })
+    }
+    expect(mount(2)).toBeNull()
+    expect(mount(3)).toMatchObject({
+      cause:
+        'its pod cannot be made: MountVolume.SetUp failed for volume "code" : hostPath type check failed',
+      final: false,
+      patienceMs: 20_000,
+    })
+  })
+
+  it('is a probe that fails, with what it says, for as long as it likes', () => {
+    const probed = (message: string, ready = false) =>
+      waitingOf({
+        ...podOf({ state: runs, ready }, { probe: true }),
+        warnings: [{ container: 'app', reason: 'Unhealthy', message, count: 3 }],
+      })
+    expect(probed('Readiness probe failed: no answer from the port')).toEqual({
+      cause: 'not ready: its readiness probe fails: no answer from the port',
+      final: false,
+      patienceMs: null,
+      hint: null,
+    })
+    expect(probed('Startup probe failed: ')?.cause).toBe('not ready: its startup probe fails')
+    expect(probed('Readiness probe failed: no answer', true)).toBeNull()
+    expect(probed('Liveness probe failed: no answer')).toBeNull()
+  })
+
+  it('says of a crash loop which probe has the container killed', () => {
+    const pod = podOf({ state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState: ended(137) })
+    const message = 'Liveness probe failed: no answer'
+    const warnings = [{ container: 'app', reason: 'Unhealthy', message, count: 9 }]
+    expect(waitingOf({ ...pod, warnings })?.cause).toMatch(/exited 137.*its liveness probe fails: no answer/)
   })
 })
