@@ -8,6 +8,7 @@ import { createDocker } from '../../src/engines/compose/docker.js'
 import { ensureCluster, findCluster } from '../../src/engines/kind/cluster/ensure.js'
 import type { ClusterOptions } from '../../src/engines/kind/cluster/options.js'
 import { createKindEngine } from '../../src/engines/kind/engine.js'
+import type { KindEngineOptions } from '../../src/engines/kind/engine.js'
 import { ensureNodeImage } from '../../src/engines/kind/node-image/node-image.js'
 import type { Engine } from '../../src/orchestrator/ports.js'
 import { stateRoot } from '../../src/host/project/state.js'
@@ -47,6 +48,20 @@ export function testCluster(): ClusterOptions {
 }
 
 export async function ensureTestCluster(): Promise<void> {
+  const options = {
+    ...testCluster(),
+    image: await nodeImage(),
+    configFile: null,
+    progress: () => undefined,
+    warn: () => undefined,
+    portOwner: () => Promise.resolve(null),
+    confirmLoss: () => Promise.resolve(true),
+  }
+  await ensureCluster(options, AbortSignal.timeout(20 * 60_000))
+}
+
+/** Made where it is not there. */
+export async function nodeImage(): Promise<string> {
   const signal = AbortSignal.timeout(20 * 60_000)
   const { ref } = await ensureNodeImage(
     {
@@ -59,22 +74,39 @@ export async function ensureTestCluster(): Promise<void> {
     },
     signal,
   )
-  const options = {
-    ...testCluster(),
-    image: ref,
-    configFile: null,
-    progress: () => undefined,
-    warn: () => undefined,
-    portOwner: () => Promise.resolve(null),
-    confirmLoss: () => Promise.resolve(true),
-  }
-  await ensureCluster(options, signal)
+  return ref
 }
 
 /** `files`: path in the folder -> text; `compose.yaml` and `manifests/*.yaml` are among them. */
 export async function makeKindProject(files: Readonly<Record<string, string>>): Promise<KindProject> {
   await ensureTestCluster()
-  const name = `dstest-${randomBytes(4).toString('hex')}`
+  const cluster = await findCluster(testCluster(), AbortSignal.timeout(10_000))
+  return await makeClusterProject(files, {
+    kubeconfig: cluster?.kubeconfig ?? '',
+    options: (name) => ({
+      kind: 'kind',
+      namespace: name,
+      owner: null,
+      registry: null,
+      cluster: (signal) => findCluster(testCluster(), signal),
+    }),
+  })
+}
+
+/** A cluster for projects. */
+export interface ClusterPlace {
+  /** For kubectl. */
+  readonly kubeconfig: string
+  readonly options: (
+    name: string,
+  ) => Pick<KindEngineOptions, 'kind' | 'namespace' | 'owner' | 'registry' | 'cluster'>
+}
+
+export async function makeClusterProject(
+  files: Readonly<Record<string, string>>,
+  place: ClusterPlace,
+  name = `dstest-${randomBytes(4).toString('hex')}`,
+): Promise<KindProject> {
   const made = await mkdtemp(join(tmpdir(), 'devstack-kind-'))
   const folder = join(made, 'project')
   for (const [file, text] of Object.entries(files)) {
@@ -83,9 +115,7 @@ export async function makeKindProject(files: Readonly<Record<string, string>>): 
   }
   const open = (): Engine =>
     createKindEngine({
-      kind: 'kind',
-      owner: null,
-      registry: null,
+      ...place.options(name),
       compose: {
         folder,
         files: [join(folder, 'compose.yaml')],
@@ -100,20 +130,18 @@ export async function makeKindProject(files: Readonly<Record<string, string>>): 
         version: '0.0.0-test',
       },
       manifests: [join(folder, 'manifests')],
-      namespace: name,
       agentFolder: join(root, 'src/engines/kind/inside/agent'),
-      cluster: (signal) => findCluster(testCluster(), signal),
     })
   const engine = open()
-  const cluster = await findCluster(testCluster(), AbortSignal.timeout(10_000))
+  const { namespace } = place.options(name)
   const kubectl = async (...args: readonly string[]): Promise<string> => {
-    const argv = ['--kubeconfig', cluster?.kubeconfig ?? '', '--namespace', name, ...args]
+    const argv = ['--kubeconfig', place.kubeconfig, '--namespace', namespace, ...args]
     return (await run('kubectl', argv, { env: { ...env, KUBECONFIG: '' } })).stdout.trim()
   }
   const docker = async (...args: readonly string[]): Promise<string> =>
     (await run('docker', [...args], { env })).stdout.trim()
   return {
-    namespace: name,
+    namespace,
     engine,
     open,
     kubectl,
@@ -128,7 +156,7 @@ export async function makeKindProject(files: Readonly<Record<string, string>>): 
       return { code, out: lines.join('\n') }
     },
     things: async () => {
-      const there = await kubectl('get', 'namespace', name, '--ignore-not-found', '--output', 'name')
+      const there = await kubectl('get', 'namespace', namespace, '--ignore-not-found', '--output', 'name')
       if (there === '') return []
       const all = await kubectl('get', 'all,configmaps,secrets,pvc', '--output', 'name')
       return [there, ...all.split('\n').filter((line) => line !== '' && !line.endsWith('kube-root-ca.crt'))]
@@ -138,7 +166,7 @@ export async function makeKindProject(files: Readonly<Record<string, string>>): 
       return stdout.split('\n').filter((line) => line.startsWith(start))
     },
     dispose: async () => {
-      await kubectl('delete', 'namespace', name, '--ignore-not-found', '--wait=true').catch(() => '')
+      await kubectl('delete', 'namespace', namespace, '--ignore-not-found', '--wait=true').catch(() => '')
       const images = (await docker('images', '--quiet', '--filter', `reference=${name}-*`)).split('\n')
       const own = new Set(images.filter((id) => id !== ''))
       if (own.size > 0) await docker('rmi', '--force', ...own).catch(() => '')
