@@ -145,6 +145,11 @@ describe.skipIf(!there)('inside of a container without a shell, as a user that i
     expect((await runIn(['env'], { user: 'other' })).lines).toContain('HOME=/home/other')
   })
 
+  test('a process may open its own output by name, as nginx opens /dev/stdout', async () => {
+    for (const user of [null, 'other', '0'])
+      expect(await runIn(['tee', '/dev/stdout', '/dev/stderr'], { user })).toEqual({ exitCode: 0, lines: [] })
+  })
+
   test('root has no more rights than the container’s own root', async () => {
     const { lines } = await runIn(['cat', '/proc/self/status'], { user: '0' })
     const own = await docker('exec', '--user', '0', container, '/usr/bin/cat', '/proc/self/status')

@@ -104,6 +104,8 @@ sub take_identity {
         }
         syscall($calls->{prctl}, 38, 1, 0, 0, 0) if $fact->{locked};
     }
+    # A program that opens /dev/stdout by its name, as nginx does, asks for the rights of a file. The engine itself does so, too.
+    for my $handle (*STDIN, *STDOUT, *STDERR) { chown $uid, -1, $handle if -p $handle || -t $handle }
     $( = $gid;
     $) = join ' ', $gid, $gid, @groups;
     ($<, $>) = ($uid, $uid);
