@@ -28,13 +28,13 @@ export async function rest(): Promise<void> {
   }
 }
 
-async function cpuSeconds(pid: number): Promise<number> {
+export async function cpuSeconds(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${String(pid)}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
 }
 
-async function pssKilobytes(pid: number): Promise<number> {
+export async function pssKilobytes(pid: number): Promise<number> {
   const text = await readFile(`/proc/${String(pid)}/smaps_rollup`, 'utf8')
   return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1])
 }

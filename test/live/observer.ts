@@ -23,12 +23,14 @@ export interface Settled {
   readonly some: readonly string[]
 }
 
-/** Starts an observer in a container that has a `python3`. */
-export async function observe(container: string): Promise<Observer> {
+/** Starts an observer in a container that has a `python3`. `inside`: what runs a program there, `docker exec` where it is left out. */
+export async function observe(
+  container: string,
+  inside: readonly [string, ...string[]] = ['docker', 'exec', '-i', container],
+): Promise<Observer> {
   const source = await readFile(new URL('observer.py', import.meta.url), 'utf8')
-  const child = spawn('docker', ['exec', '-i', container, 'python3', '-uc', source], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
+  const [program, ...argv] = inside
+  const child = spawn(program, [...argv, 'python3', '-uc', source], { stdio: ['pipe', 'pipe', 'inherit'] })
   const waiting: PromiseWithResolvers<unknown>[] = []
   const lines = createInterface({ input: child.stdout })
   lines.on('line', (line) => waiting.shift()?.resolve(JSON.parse(line)))
