@@ -96,6 +96,7 @@ export async function desire(
     watched,
     gate: (service) => watched.has(service),
     locate,
+    isTeamCluster: options.kind === 'kubernetes',
   }
   const desired = toApply(objects, decisions)
   return { desired, decisions, images: [...needed.values()], missing }

@@ -32,4 +32,6 @@ export interface Decisions {
   /** Whether the service's program waits until its files are level. */
   readonly gate: (service: string) => boolean
   readonly locate?: LocateObject | undefined
+  /** Somebody else runs the cluster: what reaches out of the namespace there reaches other people. */
+  readonly isTeamCluster?: boolean | undefined
 }

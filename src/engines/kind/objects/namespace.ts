@@ -25,8 +25,11 @@ export function namespaceObject(
     project,
     namespace,
     worktree,
+    isTeamCluster = false,
     owner = null,
-  }: Pick<Decisions, 'project' | 'namespace' | 'worktree'> & { readonly owner?: string | null },
+  }: Pick<Decisions, 'project' | 'namespace' | 'worktree' | 'isTeamCluster'> & {
+    readonly owner?: string | null
+  },
 ): KubeObject {
   const own = ownNamespace(objects, manifestNamespace(objects))
   const { 'kubernetes.io/metadata.name': _name, ...labels } = textsAt(own, ['metadata', 'labels'])
@@ -35,7 +38,11 @@ export function namespaceObject(
     kind: 'Namespace',
     metadata: {
       name: namespace,
-      labels: { ...lenient(labels), [KUBE_LABEL.managedBy]: 'devstack', [KUBE_LABEL.project]: project },
+      labels: {
+        ...(isTeamCluster ? labels : lenient(labels)),
+        [KUBE_LABEL.managedBy]: 'devstack',
+        [KUBE_LABEL.project]: project,
+      },
       annotations: {
         [KUBE_ANNOTATION.worktree]: worktree,
         ...(owner === null ? {} : { [KUBE_ANNOTATION.owner]: owner }),

@@ -36,11 +36,19 @@ function isClusterWide(object: ManifestObject): boolean {
   return CLUSTER_GROUPS.has(group) || CLUSTER_KINDS.has(kindOf(object))
 }
 
+interface Place {
+  /** That the manifests are written for. */
+  readonly namespace: string | null
+  /** Somebody else runs the cluster. */
+  readonly isTeams: boolean
+}
+
 /**
  * Whether an object may be applied; why not is told. A cluster is shared by all worktrees, and may be a team's: what reaches
  * out of the stack's own namespace would be everybody's, and would stay when the stack goes.
  */
-export function mayApply(object: ManifestObject, namespace: string | null, findings: Findings): boolean {
+export function mayApply(object: ManifestObject, place: Place, findings: Findings): boolean {
+  const { namespace, isTeams } = place
   if (isClusterWide(object)) {
     if (object.kind === 'Namespace' && object.metadata.name === namespace) return false
     const what = `${nameOf(object)} belongs to the whole cluster, which other worktrees share`
@@ -55,7 +63,24 @@ export function mayApply(object: ManifestObject, namespace: string | null, findi
     return false
   }
   const template = podTemplatePath(object)
-  return template === null || staysInside(object, [...template, 'spec'], findings)
+  if (isTeams && ROUTES.has(kindOf(object))) return leaveOut(object, findings)
+  return template === null || staysInside(object, [...template, 'spec'], isTeams, findings)
+}
+
+/** By the names in them a cluster's way in leads to Services, whoever wrote them. */
+const ROUTES: ReadonlySet<string> = new Set([
+  'Ingress.networking.k8s.io',
+  'HTTPRoute.gateway.networking.k8s.io',
+  'GRPCRoute.gateway.networking.k8s.io',
+  'TCPRoute.gateway.networking.k8s.io',
+  'TLSRoute.gateway.networking.k8s.io',
+  'Route.route.openshift.io',
+])
+
+function leaveOut(object: ManifestObject, findings: Findings): false {
+  const what = `${nameOf(object)} is left out: in a cluster of the team's it would take requests that are meant for others`
+  findings.warning(object, ['kind'], what, 'open an address of devstack')
+  return false
 }
 
 function hintFor({ kind }: ManifestObject): string {
@@ -73,7 +98,7 @@ const HOST_WORDS: Readonly<Record<string, string>> = {
   hostIPC: 'the shared memory',
 }
 
-function staysInside(object: ManifestObject, spec: Path, findings: Findings): boolean {
+function staysInside(object: ManifestObject, spec: Path, isTeams: boolean, findings: Findings): boolean {
   let inside = true
   for (const [key, what] of Object.entries(HOST_WORDS)) {
     if (valueAt(object, [...spec, key]) !== true) continue
@@ -89,18 +114,23 @@ function staysInside(object: ManifestObject, spec: Path, findings: Findings): bo
     const hint = 'a PersistentVolumeClaim keeps data, an emptyDir shares it within a pod'
     findings.problem(object, [...spec, 'volumes', index, 'hostPath'], message, hint)
   }
-  tellPrivileged(object, spec, findings)
-  return inside
+  const privileged = privilegedContainers(object, spec)
+  for (const path of privileged) {
+    const what = `${nameOf(object)} runs a privileged container: it can do to`
+    if (isTeams)
+      findings.problem(object, path, `${what} the nodes of the team what root can`, 'take out privileged')
+    else findings.warning(object, path, `${what} this machine what root can`, null)
+  }
+  return inside && !(isTeams && privileged.length > 0)
 }
 
-/** As much as a privileged container of Compose's has: its owner may want that, and should know it. */
-function tellPrivileged(object: ManifestObject, spec: Path, findings: Findings): void {
-  for (const key of ['containers', 'initContainers']) {
-    for (const [index, container] of listAt(object, [...spec, key]).entries()) {
-      if (valueAt(container, ['securityContext', 'privileged']) !== true) continue
-      const path: Path = [...spec, key, index, 'securityContext', 'privileged']
-      const message = `${nameOf(object)} runs a privileged container: it can do to this machine what root can`
-      findings.warning(object, path, message, null)
-    }
-  }
+/** On this machine as much as a privileged container of Compose's has: its owner may want that, and should know it. */
+function privilegedContainers(object: ManifestObject, spec: Path): readonly Path[] {
+  return ['containers', 'initContainers'].flatMap((key) =>
+    listAt(object, [...spec, key]).flatMap((container, index) =>
+      valueAt(container, ['securityContext', 'privileged']) === true
+        ? [[...spec, key, index, 'securityContext', 'privileged']]
+        : [],
+    ),
+  )
 }

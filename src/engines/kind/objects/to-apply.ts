@@ -53,8 +53,10 @@ export function toApply(objects: readonly ManifestObject[], decisions: Decisions
   const own = objects.filter(
     (object) => kindOf(object) !== 'ConfigMap' || object.metadata.name !== GATE.configMap,
   )
-  tellPodSecurity(objects, namespace, findings)
-  const allowed = own.filter((object) => mayApply(object, namespace, findings))
+  const isTeams = decisions.isTeamCluster === true
+  // What a team's cluster enforces stays: files come in then as far as it lets them.
+  if (!isTeams) tellPodSecurity(objects, namespace, findings)
+  const allowed = own.filter((object) => mayApply(object, { namespace, isTeams }, findings))
   if (namespace !== null && namespace !== decisions.namespace) {
     tellForeignNames(allowed, namespace, decisions.namespace, findings)
   }

@@ -437,6 +437,49 @@ describe('what reaches out of the namespace is refused with its reason', () => {
   })
 })
 
+describe("in a cluster of the team's", () => {
+  const team = (text: string) => {
+    const objects = parse(text)
+    return toApply(objects, decide(objects, { isTeamCluster: true }))
+  }
+
+  test.each([
+    'apiVersion: networking.k8s.io/v1\nkind: Ingress',
+    'apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute',
+  ])('%j, which takes requests by their names, is left out', (kind) => {
+    const { objects, problems, warnings } = team(
+      `${kind}\nmetadata: {name: shop}\nspec: {rules: [{host: shop.example}]}`,
+    )
+    expect(objects).toEqual([])
+    expect(problems).toEqual([])
+    expect(warnings.map(({ message }) => message)).toEqual([
+      expect.stringContaining("shop is left out: in a cluster of the team's it would take requests"),
+    ])
+  })
+
+  test('a privileged container is refused: it is as good as root on the nodes of others', () => {
+    const { objects, problems } = team(
+      `apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: i, securityContext: {privileged: true}}]}`,
+    )
+    expect(objects).toEqual([])
+    expect(problems).toMatchObject([
+      {
+        message: 'Pod p runs a privileged container: it can do to the nodes of the team what root can',
+        hint: 'take out privileged',
+      },
+    ])
+  })
+
+  test('what the manifests enforce in their namespace stays, and it says who made it', () => {
+    const text = `apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {pod-security.kubernetes.io/enforce: baseline}}\n---${API}`
+    const objects = parse(text)
+    const made = namespaceObject(objects, { ...decide(objects, { isTeamCluster: true }), owner: 'ada 01' })
+    expect(made.metadata.labels).toMatchObject({ 'pod-security.kubernetes.io/enforce': 'baseline' })
+    expect(made.metadata.annotations).toMatchObject({ 'devstack.dev/owner': 'ada 01' })
+    expect(team(text).warnings).toEqual([])
+  })
+})
+
 test('what others need is applied first', () => {
   const kinds = [
     'apps/v1 Deployment',
