@@ -1,4 +1,5 @@
 import { Agent } from 'node:https'
+import { createSecureContext } from 'node:tls'
 
 /** How an API server is reached, and how it is shown who asks. */
 export interface KubeAccess {
@@ -32,7 +33,16 @@ export const KEEP_ALIVE = { keepAlive: true, keepAliveMsecs: 30_000 } as const
  * and nothing of the environment (proxies, NODE_TLS_REJECT_UNAUTHORIZED) changes that.
  */
 export function certificateAccess({ server, ca, cert, key }: KubeIdentity): KubeAccess {
-  const agent = new Agent({ ...KEEP_ALIVE, ca, cert, key, rejectUnauthorized: true })
-  const credentials: KubeCredentials = { agent, headers: {} }
-  return { server, credentials: () => Promise.resolve(credentials) }
+  let credentials: KubeCredentials | null = null
+  const make = (): KubeCredentials => {
+    // Made of certificates and key once: for each connection anew it costs as much as the rest of its handshake.
+    const secureContext = createSecureContext({ ca, cert, key })
+    const options = { ...KEEP_ALIVE, secureContext, rejectUnauthorized: true }
+    return { agent: new Agent(options), headers: {} }
+  }
+  return {
+    server,
+    // What is no certificate is told to who sends the first request.
+    credentials: () => new Promise((resolve) => resolve((credentials ??= make()))),
+  }
 }
