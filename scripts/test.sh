@@ -38,12 +38,90 @@ test_packages() {
   fi
 }
 
-cd -- "$root"
-prepare $yes
-if [ $# -eq 0 ]; then
-  test_packages
-  "$root/devstack" bootstrap $yes
-fi
+asks_for_cluster() {
+  case ,${DEVSTACK_ENGINES:-}, in *,kind,*) ;; *) return 1 ;; esac
+}
 
+bring() {
+  prepare $yes
+  test_packages
+  if asks_for_cluster; then "$root/devstack" --engine kind bootstrap $yes; else "$root/devstack" bootstrap $yes; fi
+}
+
+now() { date +%s; }
+times=
+failed=0
+
+# took SECONDS CODE NAME: for the list at the end. Whoever is told to stop stops all of it.
+took() {
+  if [ "$2" -eq 0 ]; then end=; else end=', failed' failed=1; fi
+  times="$times
+$(printf '%6d s  %s%s' "$1" "$3" "$end")"
+  [ "$2" -lt 128 ] || exit "$2"
+}
+
+# stage NAME COMMAND...: a failure keeps none of the others from being run.
+stage() {
+  name=$1
+  shift
+  printf '\n== %s\n' "$name"
+  begin=$(now) code=0
+  "$@" || code=$?
+  took $(($(now) - begin)) "$code" "$name"
+}
+
+vitest=$root/node_modules/vitest/vitest.mjs
+node_image=test/engines/kind/node-image
+
+# Runs until told to stop, then says in a file how long it took and how it ended.
+build_node_image() {
+  begin=$(now) code=0
+  "$node" "$vitest" run --project kind "$node_image" >"$1/output" 2>&1 &
+  tests=$!
+  trap 'kill "$tests"' TERM
+  wait "$tests" || code=$?
+  echo "$(($(now) - begin)) $code" >"$1/end"
+}
+
+# The image of the cluster's nodes: seven minutes where neither it nor its file in the cache is there. Unit tests take little
+# of the machine, so they are run meanwhile; tests on the engine wait for it.
+unit_beside_node_image() {
+  folder=$(mktemp -d)
+  build_node_image "$folder" &
+  image=$!
+  trap 'kill "$image" 2>/dev/null; wait "$image"; rm -rf -- "$folder"' EXIT
+  stage 'unit tests' "$node" "$vitest" run --project unit
+  printf '\n== node image, made beside them\n'
+  wait "$image" || :
+  cat -- "$folder/output"
+  read -r seconds code <"$folder/end"
+  rm -rf -- "$folder"
+  trap - EXIT
+  took "$seconds" "$code" 'node image and its tests, beside the unit tests'
+}
+
+everything() {
+  if asks_for_cluster; then
+    unit_beside_node_image
+    stage 'engine tests: Compose' "$node" "$vitest" run --project engine
+    stage 'engine tests: kind' "$node" "$vitest" run --project kind --exclude "$node_image/**"
+  else
+    stage 'unit tests' "$node" "$vitest" run --project unit
+    stage 'engine tests: Compose' "$node" "$vitest" run --project engine
+    stage 'engine tests: kind' "$node" "$vitest" run --project kind
+  fi
+}
+
+cd -- "$root"
+if [ $# -gt 0 ]; then
+  prepare $yes
+  PATH=$root/node_modules/.bin:$PATH
+  exec "$node" "$vitest" run "$@"
+fi
+begin=$(now)
+bring
+took $(($(now) - begin)) 0 'packages, engine, dependencies, build'
 PATH=$root/node_modules/.bin:$PATH
-exec "$node" "$root/node_modules/vitest/vitest.mjs" run "$@"
+everything
+printf '\nStages:%s\n' "$times"
+exit "$failed"
