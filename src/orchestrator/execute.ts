@@ -27,6 +27,8 @@ export interface Outcome {
 
 /** A service without a health check is believed once it has lived this long: what exits at once is not up. */
 const SETTLE_MS = 1000
+/** A cluster tells of an end a second or two late, and its times are whole seconds. */
+const SETTLE_BY_ITSELF_MS = 2500
 /** What was started again by itself has ended before: it has to live longer. */
 const SETTLE_AGAIN_MS = 5000
 
@@ -154,7 +156,7 @@ class Walk {
       signal,
       (wake) => {
         const states = this.plan.services.flatMap((name) => store.getState().services[name] ?? [])
-        const young = states.filter((service) => isRunningUnproven(service) && isYoung(service, clock))
+        const young = states.filter((service) => isRunningUnproven(service) && this.isYoung(service))
         if (young.length > 0) setTimeout(wake, SETTLE_MS).unref()
         return (
           young.length === 0 &&
@@ -163,6 +165,12 @@ class Walk {
       },
       deadline - clock.monotonic(),
     )
+  }
+
+  private isYoung(service: ServiceState): boolean {
+    const hasEnded = Object.values(service.instances).some(({ restarts }) => restarts > 0)
+    const first = this.options.startsByItself === true ? SETTLE_BY_ITSELF_MS : SETTLE_MS
+    return ageMs(service, this.options.clock) < (hasEnded ? SETTLE_AGAIN_MS : first)
   }
 
   private failedServices(): Set<string> {
@@ -213,11 +221,6 @@ export function isReady(service: ServiceState): boolean {
 
 function isRunningUnproven(service: ServiceState): boolean {
   return service.phase === 'running' && !service.summary.hasHealthCheck
-}
-
-function isYoung(service: ServiceState, clock: Clock): boolean {
-  const hasEnded = Object.values(service.instances).some(({ restarts }) => restarts > 0)
-  return ageMs(service, clock) < (hasEnded ? SETTLE_AGAIN_MS : SETTLE_MS)
 }
 
 /** Of its youngest instance: one that was started again is young again. */

@@ -17,8 +17,11 @@ export function syncInstances(store: Store, observed: ObservedState): void {
     if (service === undefined) continue
     const known = service.instances[instance.id]
     if (isAlive(instance)) {
-      if (known === undefined || known.startedAt !== instance.startedAt) emitStarted(store, instance)
-      else if (known.health !== instance.health && instance.health !== 'none') emitHealth(store, instance)
+      if (known === undefined || known.startedAt !== instance.startedAt) {
+        emitStarted(store, instance)
+        // It has ended, and is there only because its engine will start it again.
+        if (instance.state === 'restarting') emitStopped(store, instance)
+      } else if (known.health !== instance.health && instance.health !== 'none') emitHealth(store, instance)
     } else if (known !== undefined || endedUnseen(state, instance)) {
       emitStopped(store, instance)
     }
@@ -131,11 +134,15 @@ function emitHealth(store: Store, instance: Instance): void {
 function emitStopped(store: Store, instance: Instance): void {
   // These are the codes of `docker stop`: somebody stopped it on purpose before we looked. A one-shot's 0 is its success.
   const oneShot = store.getState().services[instance.service]?.summary.oneShot === true
-  const byHand = [...(oneShot ? [] : [0]), 137, 143].includes(instance.exitCode ?? -1) && !instance.oomKilled
+  const byHand =
+    instance.state !== 'restarting' &&
+    [...(oneShot ? [] : [0]), 137, 143].includes(instance.exitCode ?? -1) &&
+    !instance.oomKilled
   store.emit({
     ...stoppedEvent(instance.service, instance.id, stopCause(instance.exitCode, instance.oomKilled), byHand),
     exitCode: instance.exitCode,
     oomKilled: instance.oomKilled,
+    willRestart: instance.state === 'restarting',
   })
 }
 

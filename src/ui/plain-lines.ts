@@ -234,6 +234,8 @@ function instanceStarted(event: Of<'instanceStarted'>): readonly Note[] {
 function instanceStopped(event: Of<'instanceStopped'>, after: StackState): readonly Note[] {
   const service = after.services[event.service]
   if (service?.phase === 'completed') return [of(event.service, `done${timeOf(service)}`, 'good')]
+  // The one before it, whose place it took.
+  if (event.cause === 'removed' && Object.keys(service?.instances ?? {}).length > 0) return []
   if (event.requested) return [of(event.service, 'stopped', 'quiet')]
   const again = event.willRestart ? '; it is started again' : ''
   const lines = event.lastLines.map((line) => of(event.service, `  > ${line}`, 'log'))

@@ -1,9 +1,9 @@
 import { isReady } from '../../orchestrator/execute.js'
 import type { InstanceUsage } from '../../orchestrator/ports.js'
-import { closedPort, fitText, serviceRows, summaryText } from '../../core/select.js'
+import { closedPort, fitText, serviceRows, summaryText, type ServiceRow } from '../../core/select.js'
 import { lastUpdate } from '../../core/select-update.js'
 import type { ServiceState, StackState, UpdateRecord, UpdateStep } from '../../core/state.js'
-import { formatBytes } from '../../core/text.js'
+import { cells, formatBytes, sanitise } from '../../core/text.js'
 import type { CommandContext } from '../commands.js'
 import { print, printJson } from '../io.js'
 import { readState } from '../read-state.js'
@@ -34,12 +34,14 @@ export async function printStatus(
   const session = state.session === null ? 'no session' : `session ${String(state.session.pid)}`
   print(io, `${stack.name}  ${stack.engine}  ${session}  ${summaryOf(state)}`)
   const width = (io.stdout.columns ?? 100) - 60
-  const rows = serviceRows(state, Date.now()).map((row) => {
+  const room = Math.max(24, width)
+  const shown = serviceRows(state, Date.now())
+  const rows = shown.map((row) => {
     const service = state.services[row.name]
     const used = usageOf(service, usage)
     return [
       `${row.glyph} ${row.name}`,
-      fitText(row.text, Math.max(24, width)),
+      fitText(row.text, room),
       row.fresh === null ? '' : fitText(row.fresh.text, io.stdout.isTTY ? Math.max(34, width) : 200),
       used.cpu === null ? '' : `${String(Math.round(used.cpu * 100))}%`,
       used.memoryBytes === null ? '' : formatBytes(used.memoryBytes),
@@ -49,6 +51,7 @@ export async function printStatus(
   })
   for (const line of formatTable(['  SERVICE', 'STATE', 'FRESH', 'CPU', 'MEMORY', 'IMAGE', 'ADDRESS'], rows))
     print(io, line)
+  for (const row of shown) for (const line of wholeText(row, state.services[row.name], room)) print(io, line)
   for (const service of Object.values(state.services)) {
     if (service.server !== null) print(io, `note: ${service.name}: ${serverText(service.server)}`)
     if (service.image?.reduced != null) print(io, `note: ${service.name}: ${service.image.reduced}`)
@@ -58,6 +61,17 @@ export async function printStatus(
   for (const approval of state.approvals)
     print(io, `waits for you: ${approval.text}; devstack approve ${approval.id}`)
   return Promise.resolve()
+}
+
+const LINES_SHOWN = 5
+
+/** What the table has no room for: why a service is not as it should be, and the last lines that it printed before it ended. */
+function wholeText(row: ServiceRow, service: ServiceState | undefined, room: number): readonly string[] {
+  if (service === undefined || isReady(service) || (row.tone === 'quiet' && service.hold === null)) return []
+  const whole = fitText(row.text, Infinity)
+  const output = service.output.slice(-LINES_SHOWN).map((line) => `  > ${sanitise(line)}`)
+  if (cells(whole) <= room && output.length === 0) return []
+  return [`${service.name}: ${whole}`, ...output]
 }
 
 /** `api and nginx`, for each group of services whose containers are in the same pods. */
@@ -120,9 +134,14 @@ function statusJson(stack: StackRef, state: StackState, usage: readonly Instance
           : { ref: service.image.ref, origin: service.image.origin, reduced: service.image.reduced },
       sharesPodWith: service.summary.sharesPodWith ?? [],
       ...usageOf(service, usage),
-      cause: service.cause ?? closedPort(service),
+      cause: service.cause ?? holdCause(service) ?? closedPort(service),
     })),
   }
+}
+
+/** What it waits for, other than other services. */
+function holdCause({ hold }: ServiceState): string | null {
+  return hold === null || hold.on.length > 0 ? null : hold.reason
 }
 
 /** With the newest change; the steps of a change that is under way are null until they are done. */

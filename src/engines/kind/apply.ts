@@ -3,6 +3,7 @@ import type { Workload } from '../../core/kubernetes.js'
 import type { Operation } from '../../core/plan.js'
 import type { Instance } from '../../core/project.js'
 import type { ApplyContext } from '../../orchestrator/ports.js'
+import { bringAbsentImages } from './absent-images.js'
 import type { Connected } from './connection.js'
 import { create } from './create.js'
 import { clearOver, scaleUp, stopWorkload } from './lifecycle.js'
@@ -117,6 +118,7 @@ async function start(
       cause: 'somebody deleted it a moment ago',
       hint: `devstack up ${service}`,
     })
+  await bringAbsentImages(context, resolved, workload, run)
   const rollout = { feed: connected.feed, gates: context.gates, open }
   await untilStarted(rollout, { service, workload, configHash: configHashOf(resolved, service) }, run)
 }

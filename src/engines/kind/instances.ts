@@ -69,7 +69,7 @@ function toInstance(
   const isOpen = opened !== null || gates.isOpen(id, startedAt)
   const waits = note.gated && status?.state?.running !== undefined && !isOpen
   const state = waits ? 'created' : stateOf(pod, status)
-  const ended = state === 'exited' ? endOf(status) : undefined
+  const ended = state === 'exited' || state === 'restarting' ? endOf(status) : undefined
   return {
     id,
     service: note.service,

@@ -5,6 +5,7 @@ import { instancesOf, isAlive } from './instances.js'
 import { containerNotes, instanceId, parseInstanceId, statusOf } from './pods.js'
 import type { ContainerState, Pod } from './pods.js'
 import { livenessFailure, readinessOutput, waitingOf } from './waiting.js'
+import type { Waiting } from './waiting.js'
 
 /** The last log lines of a container: of its run before the present one with `previous`. */
 export type LastLines = (pod: string, container: string, previous: boolean) => Promise<readonly string[]>
@@ -157,7 +158,7 @@ export class PodTeller {
         if ((this.waiting.get(service) ?? null) === text) return []
         if (text === null) this.waiting.delete(service)
         else this.waiting.set(service, text)
-        return [{ type: 'waiting', service, cause: waiting?.cause ?? null, final: waiting?.final === true }]
+        return [{ type: 'waiting', service, ...told(waiting) }]
       },
     )
   }
@@ -173,6 +174,13 @@ export class PodTeller {
     this.told.set(instance.id, { ...told, health: phase === 'running' ? instance.health : 'none' })
     return this.told.get(instance.id) ?? told
   }
+}
+
+/** With what to do where it will not pass: nobody else says it of what happens by itself. */
+function told(waiting: Waiting | null): { readonly cause: string | null; readonly final: boolean } {
+  if (waiting === null) return { cause: null, final: false }
+  const { cause, final, hint } = waiting
+  return { cause: final && hint !== null ? `${cause}; ${hint}` : cause, final }
 }
 
 /** Null: its container is not there yet. */
