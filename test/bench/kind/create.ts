@@ -22,7 +22,7 @@ export async function create(): Promise<void> {
       const configFile = join(folder, 'cluster.yaml')
       await writeFile(configFile, CLUSTER_CONFIG)
       const { ref } = await product.bringNodeImage(root)
-      const own = { name: clusterName(), stateRoot: join(folder, 'devstack') }
+      const own = { name: `${clusterName()}-own`, stateRoot: join(folder, 'devstack') }
       const plain = `${clusterName()}-plain`
       const kubeconfig = ['--kubeconfig', join(folder, 'kubeconfig')]
       const env = { ...process.env, KUBECONFIG: '' }

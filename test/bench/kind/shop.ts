@@ -55,6 +55,11 @@ export function clusterName(): string {
   return process.env['DEVSTACK_CLUSTER'] ?? 'devstack-bench'
 }
 
+/** The state of a cluster that is kept for the next run; null: it is made for this run, and removed. */
+function keptState(): string | null {
+  return process.env['DEVSTACK_CLUSTER'] === undefined ? null : (process.env['XDG_STATE_HOME'] ?? null)
+}
+
 let opening: Promise<KindShop> | null = null
 
 /** All benchmarks of a run share it: making it takes most of their time. It is up. */
@@ -63,20 +68,25 @@ export function kindShop(): Promise<KindShop> {
   return opening
 }
 
-/** Leaves nothing: cluster, images, folder. */
+/** Leaves nothing: cluster (where it is not kept), images, folder. */
 export async function closeKindShop(): Promise<void> {
   const shop = await opening?.catch(() => null)
   opening = null
   if (shop === null || shop === undefined) return
-  await shop.devstack('down', '--cluster', '--yes')
+  await shop.devstack('down', keptState() === null ? '--cluster' : '--volumes', '--yes')
   await shop.place[Symbol.asyncDispose]()
 }
 
 async function openShop(): Promise<KindShop> {
   const cluster = clusterName()
+  const state = keptState()
   const place = await makePlace(
     {},
-    { copies: ['compose', 'fixtures', 'kind', 'devstack.yaml'], env: { DEVSTACK_CLUSTER: cluster } },
+    {
+      copies: ['compose', 'fixtures', 'kind', 'devstack.yaml'],
+      env: { DEVSTACK_CLUSTER: cluster },
+      ...(state === null ? {} : { state }),
+    },
   )
   const config = (await place.read('devstack.yaml')).replace(/^name: .*$/m, `name: ${place.name}`)
   await place.write('devstack.yaml', `engine: kind\n${config}`)
