@@ -1,9 +1,11 @@
 import { join } from 'node:path'
+import { DevstackError } from '../core/error.js'
 import { createHistory } from '../host/history.js'
 import { writePrivateFile } from '../host/project/state.js'
 import { listen, serve } from '../host/session/server.js'
 import { createDeliveryRecord } from '../host/deliveries.js'
 import { createSources } from '../host/watch/sources.js'
+import type { Engine, InstanceUsage } from '../orchestrator/ports.js'
 import { createSession, type Session } from '../orchestrator/session.js'
 import { systemClock } from './clock.js'
 import { rememberServices } from './early-source.js'
@@ -63,10 +65,25 @@ export async function runSession(stack: StackRef, options: RunSessionOptions): P
     lasting: options.lasting,
     usage: async () => {
       const { services } = session.store.getState()
-      const ids = Object.values(services).flatMap((service) => Object.keys(service.instances))
-      return engine.usage(ids, AbortSignal.timeout(5000))
+      return await usageOf(
+        engine,
+        Object.values(services).flatMap((service) => Object.keys(service.instances)),
+      )
     },
   })
   options.onListening?.(session)
   await serving
+}
+
+const USAGE_MS = 5000
+
+/** An engine that does not answer, or not in time, costs the figures, and not the session. */
+async function usageOf(engine: Engine, instances: readonly string[]): Promise<readonly InstanceUsage[]> {
+  const limit = AbortSignal.timeout(USAGE_MS)
+  try {
+    return await engine.usage(instances, limit)
+  } catch (error) {
+    if (!limit.aborted && !(error instanceof DevstackError)) throw error
+    return instances.map((instance) => ({ instance, cpu: null, memoryBytes: null }))
+  }
 }
