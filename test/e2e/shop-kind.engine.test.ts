@@ -8,7 +8,7 @@ import { takePort, type Ended, type Place } from './support.js'
 
 const KINDS = 'all,configmaps,secrets,persistentvolumeclaims'
 
-/** Asked for until it no longer differs: `api healthy live`. */
+/** A part of what `devstack status --json` says. */
 interface ServiceStatus {
   readonly name: string
   readonly phase: string
@@ -58,22 +58,21 @@ onKind('the shop in a cluster', () => {
     await place[Symbol.asyncDispose]()
   })
 
-  it('has the seven services of the reference stack, and what runs from sources is live', async () => {
+  it('has the seven services of the reference stack, and what is watched is live', async () => {
+    const states = async (): Promise<readonly string[]> =>
+      (await services())
+        .map(({ name, phase, health, freshness }) => [name, phase, health, freshness.state])
+        .map((words) => words.filter((word) => word !== 'none' && word !== 'unknown').join(' '))
+        .toSorted()
     await expect
-      .poll(
-        async () =>
-          (await services())
-            .map(({ name, phase, health, freshness }) => `${name} ${phase} ${health} ${freshness.state}`)
-            .toSorted(),
-        { timeout: 60_000 },
-      )
+      .poll(states, { timeout: 60_000 })
       .toEqual([
         'api running healthy live',
-        'elasticsearch running healthy none',
-        'migrate completed none none',
+        'elasticsearch running healthy',
+        'migrate completed',
         'nginx running healthy live',
-        'postgres running healthy none',
-        'redis running healthy none',
+        'postgres running healthy',
+        'redis running healthy',
         'web running healthy live',
       ])
     expect((await devstack('status')).code).toBe(0)
@@ -134,6 +133,9 @@ onKind('the shop in a cluster', () => {
         kind === 'Pod' ? metadata.uid : `${metadata.uid} ${metadata.resourceVersion}`
       return Object.fromEntries(items.map((one) => [`${one.kind}/${one.metadata.name}`, state(one)]))
     }
+    // The edits of earlier scenarios: the migration has an image of them, too, and runs once more.
+    const first = await devstack('up', '--detach')
+    expect(first.code, first.all).toBe(0)
     const before = await objects()
     expect(Object.keys(before).length).toBeGreaterThan(20)
     const up = await devstack('up', '--detach')
