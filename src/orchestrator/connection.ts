@@ -39,14 +39,24 @@ export function createConnection(options: ConnectionOptions): Connection {
     store.emit({
       type: 'warned',
       message: `the engine does not answer: ${cause}`,
-      hint: 'devstack doctor --fix starts it; the session goes on once it answers',
+      hint:
+        engine.kind === 'compose'
+          ? 'devstack doctor --fix starts it; the session goes on once it answers'
+          : 'the session goes on once it answers; devstack up starts a cluster that stands still',
       place: null,
     })
     const give = (): void => {
-      const gone = new DevstackError('ENGINE_GONE', 'the Docker engine went away', {
-        cause: `it has not answered for ${String(AWAY_MS / 1000)} s`,
-        hint: 'start it again (devstack doctor --fix), then: devstack up',
-      })
+      const isCompose = engine.kind === 'compose'
+      const gone = new DevstackError(
+        'ENGINE_GONE',
+        `the ${isCompose ? 'Docker engine' : 'cluster'} went away`,
+        {
+          cause: `it has not answered for ${String(AWAY_MS / 1000)} s`,
+          hint: isCompose
+            ? 'start it again (devstack doctor --fix), then: devstack up'
+            : 'devstack up looks after it',
+        },
+      )
       lost(gone)
     }
     away = setTimeout(give, AWAY_MS)

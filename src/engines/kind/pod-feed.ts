@@ -26,6 +26,8 @@ export interface PodFeed {
    * list shows as changed or removed is told one by one before its `connected`.
    */
   changes(signal: AbortSignal): AsyncIterable<PodNews>
+  /** Somebody waits for the cluster in vain: a watch that has gone silent would notice minutes later. */
+  doubt(): void
 }
 
 export interface PodFeedOptions {
@@ -84,6 +86,10 @@ class WatchedPods implements PodFeed {
       this.join(channel)
     }
     return channel
+  }
+
+  doubt(): void {
+    this.revalidate()
   }
 
   private get query() {

@@ -23,6 +23,7 @@ export interface PodWork extends Pick<Engine, 'deliver' | 'open' | 'run' | 'exec
 }
 
 const ANNOUNCE_MS = 5000
+const DOUBT_MS = 5000
 /** What has an agent where the project was not read: any Debian. */
 const ANY_DEBIAN = 'debian:trixie-slim'
 
@@ -73,7 +74,18 @@ class Work implements PodWork {
         hint: `devstack up ${instance.service}`,
       })
     const rules = this.resolved()?.resolution.project.services[instance.service]?.watch ?? []
-    return await (await this.open_(signal)).deliver(target, changes, rules, signal)
+    const inside = await this.open_(signal)
+    return await this.doubting(inside.deliver(target, changes, rules, signal))
+  }
+
+  /** A delivery takes milliseconds: where one does not end, the cluster may have gone without a word. */
+  private async doubting<T>(work: Promise<T>): Promise<T> {
+    const timer = setTimeout(() => this.inside?.connected.feed.doubt(), DOUBT_MS)
+    try {
+      return await work
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   open: PodWork['open'] = async (instance, request, signal) =>

@@ -66,6 +66,18 @@ describe('the pods of a stack', () => {
     expect(kube.asked).toHaveLength(2)
   })
 
+  test('a doubt has them listed anew, and tells that the server is away where it is', async () => {
+    kube.put(api())
+    const { news } = follow()
+    await seen(news, ['connected api'])
+    kube.muteWatches()
+    kube.away = true
+    feed.doubt()
+    await eventually(() => Promise.resolve(expect(news.at(-1)).toMatch(/^lost/)))
+    kube.away = false
+    await eventually(() => Promise.resolve(expect(news.at(-1)).toBe('connected api')))
+  })
+
   test('the last who leaves ends the watch and what listens to the clock', async () => {
     const one = new AbortController()
     const first = follow(one.signal)
