@@ -75,6 +75,7 @@ export async function createEngine(
     ...engine,
     async resolve(request, emit, signal) {
       await config.refresh()
+      if (stack.kubernetes !== null) await refuseOther(stack, config.current())
       learned.bringBack = config.current().bringBack
       return engine.resolve(request, emit, signal)
     },
@@ -127,8 +128,15 @@ async function kubernetesEngine(stack: StackRef, compose: ComposeEngineOptions):
   })
 }
 
+async function refuseOther(stack: StackRef, { config, locate }: Configured): Promise<void> {
+  const { refuseOtherPlace } = await import('./kubernetes.js')
+  refuseOtherPlace(stack, config, locate)
+}
+
 interface Configured extends Pick<StackRef, 'composeFiles' | 'watch' | 'presets' | 'bringBack'> {
   readonly locate: FoundProject['locateConfig']
+  /** Null where it is as it was. */
+  readonly config: FoundProject['config']
 }
 
 /** What devstack.yaml says, read again where it changed while a session runs. */
@@ -136,7 +144,7 @@ async function configReader(
   stack: StackRef,
   env: Environment,
 ): Promise<{ readonly current: () => Configured; readonly refresh: () => Promise<void> }> {
-  let current: Configured = { ...stack, locate: null }
+  let current: Configured = { ...stack, locate: null, config: null }
   // Where its rules stand is read once, and only where there are some.
   let seen = Object.keys(stack.watch).length > 0 ? null : await stampOf(stack.configFile)
   return {
@@ -152,6 +160,7 @@ async function configReader(
         presets: presetsOf(found),
         bringBack: bringBackOf(found),
         locate: locateConfig,
+        config: found.config,
       }
       seen = stamp
     },

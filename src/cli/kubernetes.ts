@@ -21,6 +21,8 @@ export interface KubernetesRef {
   /** With the user's name in it; of this worktree alone. */
   readonly namespace: string
   readonly registry: string
+  /** The namespace as devstack.yaml writes it. */
+  readonly pattern: string
 }
 
 const MOST = 63
@@ -43,7 +45,7 @@ export function kubernetesRef(
   const { context, server, namespace, registry } = named
   // The first worktree has the name itself, the others what tells their names from it.
   const suffix = stack.name === stack.wanted ? '' : stack.name.slice(stack.wanted.length)
-  return { context, server, namespace: namespaceFor(namespace, user, suffix), registry }
+  return { context, server, namespace: namespaceFor(namespace, user, suffix), registry, pattern: namespace }
 }
 
 /** As DNS has it. @throws DevstackError CONFIG_INVALID where the user's name has nothing that DNS takes */
@@ -107,6 +109,32 @@ export async function checkTeamCluster({ io }: CommandContext, stack: StackRef):
   await withInterrupt(async (signal) => {
     await open(signal)
   })
+}
+
+/**
+ * A session works in the cluster that it was started for, also when devstack.yaml was changed since.
+ * @throws DevstackError CONFIG_INVALID where it names another place by now
+ */
+export function refuseOtherPlace(
+  { kubernetes: ref }: StackRef,
+  config: DevstackConfig | null,
+  at: ((path: readonly string[]) => SourcePosition) | null,
+): void {
+  const named = config?.kubernetes
+  if (ref === null || named === undefined) return
+  const before = { context: ref.context, server: ref.server, namespace: ref.pattern, registry: ref.registry }
+  const keys = Object.keys(before) as readonly (keyof typeof before)[]
+  const key = keys.find((one) => before[one] !== named[one])
+  if (key === undefined) return
+  throw new DevstackError(
+    'CONFIG_INVALID',
+    `devstack.yaml names another ${key} than the stack that is up has`,
+    {
+      cause: `${named[key]}, and it is up with ${before[key]}`,
+      hint: 'devstack down removes it from there; then devstack up',
+      at: at?.(['kubernetes', key]) ?? null,
+    },
+  )
 }
 
 const OWNER_FILE = 'owner'

@@ -1,7 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { namespaceFor, teamCluster } from '../../src/cli/kubernetes.js'
+import { namespaceFor, refuseOtherPlace, teamCluster } from '../../src/cli/kubernetes.js'
+import { readConfig } from '../../src/core/config.js'
+import type { DevstackConfig } from '../../src/core/config.js'
+import { readYaml } from '../../src/core/yaml.js'
 import { fakeProject } from './fake-session.js'
 import type { FakeProject } from './fake-session.js'
 
@@ -96,6 +99,24 @@ describe('engine kubernetes', () => {
       message: 'there is no context team-dev',
       at: { file: join(project.folder, 'devstack.yaml'), line: 3, column: 3 },
     })
+  })
+
+  test.each([
+    ['server', 'https://127.0.0.1:1', 'https://127.0.0.1:2'],
+    ['namespace', 'shop-{user}', 'shop'],
+  ])('stays where it is when another %s is saved meanwhile', async (key, before, after) => {
+    await write('devstack.yaml', CONFIG)
+    const stack = await project.stack()
+    const { kubernetes } = readConfig(readYaml(CONFIG, 'devstack.yaml')).config ?? {}
+    const saved = { kubernetes: { ...kubernetes, [key]: after } } as DevstackConfig
+    expect(() => refuseOtherPlace(stack, { kubernetes } as DevstackConfig, null)).not.toThrow()
+    expect(() => refuseOtherPlace(stack, saved, null)).toThrow(
+      expect.objectContaining({
+        code: 'CONFIG_INVALID',
+        message: `devstack.yaml names another ${key} than the stack that is up has`,
+        why: `${after}, and it is up with ${before}`,
+      }),
+    )
   })
 
   test('has one owner for a worktree, whoever asks', async () => {
