@@ -169,34 +169,43 @@ function describeTeam(team: () => TeamCluster): void {
       const project = await make(team().place('ada'))
       const driven = await drive(project)
       await driven.up()
-      await project.kubectl('create', 'deployment', 'theirs', '--image', 'theirs', '--replicas', '0')
+      await project.kubectl('create', 'service', 'clusterip', 'theirs', '--tcp', '80')
       const told: Event[] = []
       driven.store.subscribe((event) => told.push(event))
       await driven.down(true)
-      expect(await project.things()).toEqual([`namespace/${project.namespace}`, 'deployment.apps/theirs'])
+      expect(await project.things()).toEqual([`namespace/${project.namespace}`, 'service/theirs'])
       expect(told).toContainEqual(
         expect.objectContaining({
           type: 'warned',
-          message: `the namespace ${project.namespace} stays: Deployment theirs in it is not of this stack`,
+          message: `the namespace ${project.namespace} stays: Service theirs in it is not of this stack`,
         }),
       )
     })
 
-    test('an image that the nodes cannot have is named, with what may help', async () => {
-      const project = await make(unreachable(team().place('ada')))
-      const driven = await drive(project)
+    test('a registry that does not answer is named', async () => {
+      const driven = await drive(await make(withRegistry(team().place('ada'), '127.0.0.1:1/shop')))
+      expect((await driven.up()).failures).toEqual([
+        expect.objectContaining({ service: 'app', cause: expect.stringContaining('127.0.0.1:1') as unknown }),
+      ])
+    })
+
+    test('an image that the nodes cannot pull is named', async () => {
+      // By this name only this machine reaches it.
+      const elsewhere = team().registry.replace('127.0.0.1', 'localhost')
+      const driven = await drive(await make(withRegistry(team().place('ada'), elsewhere)))
       const { failures } = await driven.up()
-      expect(JSON.stringify(failures)).toContain('does not answer')
+      expect(failures).toEqual([
+        expect.objectContaining({
+          service: 'app',
+          cause: expect.stringMatching(/^the image localhost:\d+\/shop\/.*could not be pulled/) as unknown,
+        }),
+      ])
     })
   })
 }
 
-/** With a registry that nobody is. */
-function unreachable(place: ClusterPlace): ClusterPlace {
-  return {
-    ...place,
-    options: (name) => ({ ...place.options(name), registry: { name: '127.0.0.1:1/shop', env: {} } }),
-  }
+function withRegistry(place: ClusterPlace, name: string): ClusterPlace {
+  return { ...place, options: (stack) => ({ ...place.options(stack), registry: { name, env: {} } }) }
 }
 
 if (await teamClusterIsThere()) {

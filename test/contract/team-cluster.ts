@@ -64,11 +64,21 @@ export async function makeTeamCluster(): Promise<TeamCluster> {
   const kubeconfig = join(folder, 'kubeconfig')
   const config = join(folder, 'cluster.yaml')
   await writeFile(config, CONFIG)
-  const image = await nodeImage()
-  await docker('rm', '--force', REGISTRY)
-  await kind('delete', 'cluster', '--name', NAME, '--kubeconfig', kubeconfig)
-  const created = ['--config', config, '--image', image, '--kubeconfig', kubeconfig, '--wait', '180s']
-  await kind('create', 'cluster', '--name', NAME, ...created)
+  const wasThere = (await kind('get', 'clusters')).split('\n').includes(NAME)
+  if (wasThere) await kind('export', 'kubeconfig', '--name', NAME, '--kubeconfig', kubeconfig)
+  else {
+    const made = [
+      '--config',
+      config,
+      '--image',
+      await nodeImage(),
+      '--kubeconfig',
+      kubeconfig,
+      '--wait',
+      '180s',
+    ]
+    await kind('create', 'cluster', '--name', NAME, ...made)
+  }
   const port = await startRegistry(folder)
   const nodes = (await kind('get', 'nodes', '--name', NAME)).split('\n')
   await Promise.all(nodes.map((node) => tellNode(node, port)))
@@ -98,9 +108,10 @@ export async function makeTeamCluster(): Promise<TeamCluster> {
     }),
     dispose: async () => {
       await docker('rm', '--force', '--volumes', REGISTRY)
-      await kind('delete', 'cluster', '--name', NAME, '--kubeconfig', kubeconfig)
-      await removeImages(`127.0.0.1:${port}/shop/*`)
-      await removeImages(`127.0.0.1:${port}/shop/*/*`)
+      // Who made it removes it.
+      if (!wasThere) await kind('delete', 'cluster', '--name', NAME, '--kubeconfig', kubeconfig)
+      for (const path of ['*', '*/*'])
+        for (const host of ['127.0.0.1', 'localhost']) await removeImages(`${host}:${port}/shop/${path}`)
       await removeImages(REGISTRY)
       await rm(folder, { recursive: true, force: true })
     },
@@ -114,6 +125,7 @@ async function startRegistry(folder: string): Promise<string> {
   )[0]
   await writeFile(join(folder, 'Dockerfile'), REGISTRY_IMAGE.replace('devstack/base:local', base ?? ''))
   await writeFile(join(folder, 'registry.yml'), REGISTRY_CONFIG)
+  await docker('rm', '--force', '--volumes', REGISTRY)
   await docker('build', '--quiet', '--tag', REGISTRY, folder)
   await docker(
     'run',
