@@ -74,8 +74,13 @@ onKind('a pod that is taken away at a random moment', () => {
         const expected = await folderOf(place)
         const after = await readyPods(place.name)
         expect(after, about).not.toContain(victim)
-        for (const pod of after) expect(await folderIn(place.name, pod, SOURCE), about).toEqual(expected)
         const [born = ''] = after.filter((pod) => !before.includes(pod))
+        const texts = async (pod: string) => [
+          pod === born ? 'new' : 'kept',
+          await folderIn(place.name, pod, SOURCE),
+        ]
+        const there: unknown = Object.fromEntries(await Promise.all(after.map(texts)))
+        expect(there, about).toEqual({ kept: expected, new: expected })
         // Its program began with them. What was saved meanwhile came before that, or later.
         const begun = await folderIn(place.name, born, '/tmp/begun')
         expect(without(begun, touched), about).toEqual(without(saved, touched))
