@@ -26,6 +26,7 @@ function start(
   const news = createChannel<PodNews>()
   const feed: PodFeed = {
     list: () => Promise.resolve(first),
+    doubt: () => undefined,
     changes: (signal) => {
       signal.addEventListener('abort', () => news.close(), { once: true })
       return news
