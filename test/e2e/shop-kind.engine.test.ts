@@ -136,6 +136,8 @@ onKind('the shop in a cluster', () => {
     // The edits of earlier scenarios: the migration has an image of them, too, and runs once more.
     const first = await devstack('up', '--detach')
     expect(first.code, first.all).toBe(0)
+    // Its controller says so itself a moment after its pod is done.
+    await inNamespace('wait', '--for=condition=complete', 'job/migrate', '--timeout=60s')
     const before = await objects()
     expect(Object.keys(before).length).toBeGreaterThan(20)
     const up = await devstack('up', '--detach')
