@@ -111,7 +111,9 @@ export async function makeTeamCluster(): Promise<TeamCluster> {
       // Who made it removes it.
       if (!wasThere) await kind('delete', 'cluster', '--name', NAME, '--kubeconfig', kubeconfig)
       for (const path of ['*', '*/*'])
-        for (const host of ['127.0.0.1', 'localhost']) await removeImages(`${host}:${port}/shop/${path}`)
+        // The last is that of the registry which nobody is.
+        for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, '127.0.0.1:1'])
+          await removeImages(`${host}/shop/${path}`)
       await removeImages(REGISTRY)
       await rm(folder, { recursive: true, force: true })
     },
