@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { rounds, seeded } from './on-engine.js'
 import { kubectl, makeKindPlace, onKind } from './on-kind.js'
 import type { Place } from './support.js'
@@ -33,7 +33,7 @@ spec:
         - name: app
           image: app
           # What the program finds as it begins is kept for the test.
-          command: [sh, -c, 'cp -r ${SOURCE} /tmp/begun; exec sleep infinity']
+          command: [sh, -c, 'cp -r ${SOURCE} /tmp/copy; mv /tmp/copy /tmp/begun; exec sleep infinity']
 `,
   'src/a.py': 'of the image\n',
   'src/deleted.py': 'of the image, and deleted before the first pod goes\n',
@@ -82,13 +82,18 @@ onKind('a pod that is taken away at a random moment', () => {
         const there: unknown = Object.fromEntries(await Promise.all(after.map(texts)))
         expect(there, about).toEqual({ kept: expected, new: expected })
         // Its program began with them. What was saved meanwhile came before that, or later.
-        const begun = await folderIn(place.name, born, '/tmp/begun')
+        const begun = await onceThere(() => folderIn(place.name, born, '/tmp/begun'))
         expect(without(begun, touched), about).toEqual(without(saved, touched))
       }
     },
     120_000 + times * 20_000,
   )
 })
+
+/** Its copy takes a moment. */
+async function onceThere<T>(read: () => Promise<T>): Promise<T> {
+  return await vi.waitFor(read, { timeout: 30_000, interval: 200 })
+}
 
 /** Those files that nobody wrote or deleted meanwhile. */
 function without(
