@@ -109,7 +109,7 @@ describe('engine kubernetes', () => {
     const stack = await project.stack()
     const { kubernetes } = readConfig(readYaml(CONFIG, 'devstack.yaml')).config ?? {}
     const saved = { kubernetes: { ...kubernetes, [key]: after } } as DevstackConfig
-    expect(() => refuseOtherPlace(stack, { kubernetes } as DevstackConfig, null)).not.toThrow()
+    expect(() => refuseOtherPlace(stack, { kubernetes }, null)).not.toThrow()
     expect(() => refuseOtherPlace(stack, saved, null)).toThrow(
       expect.objectContaining({
         code: 'CONFIG_INVALID',

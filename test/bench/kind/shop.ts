@@ -126,7 +126,7 @@ async function openShop(): Promise<KindShop> {
 }
 
 /** The last address that `up` printed. */
-export function addressIn(text: string): URL {
+function addressIn(text: string): URL {
   const found = text.match(/http:\/\/[\d.]+:\d+/g)?.at(-1)
   if (found === undefined) throw new Error(`up printed no address:\n${text}`)
   return new URL(found)
