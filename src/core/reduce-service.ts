@@ -120,7 +120,8 @@ function endOperation(service: ServiceState, operation: string): ServiceState {
 /** A build that is done leaves a service pending; a start that found its container running already changes nothing. */
 function phaseAfter(service: ServiceState): Phase {
   if (service.phase === 'building') return 'pending'
-  const runs = Object.keys(service.instances).length > 0
+  // With a cause it has ended, and is there only because its engine will start it again.
+  const runs = Object.keys(service.instances).length > 0 && service.cause === null
   const well = service.health === 'healthy' || (service.health === 'none' && !service.summary.hasHealthCheck)
   return service.phase === 'starting' && runs && well && !service.summary.oneShot ? 'running' : service.phase
 }

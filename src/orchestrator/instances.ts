@@ -29,7 +29,11 @@ export function syncInstances(store: Store, observed: ObservedState): void {
   const ids = new Set(observed.instances.map((instance) => instance.id))
   for (const service of Object.values(state.services)) {
     for (const id of Object.keys(service.instances)) {
-      if (!ids.has(id)) store.emit(stoppedEvent(service.name, id, REMOVED, true))
+      if (ids.has(id)) continue
+      const goesOn = observed.instances.some((one) => one.service === service.name && waitsToGoOn(one))
+      if (!goesOn) store.emit(stoppedEvent(service.name, id, REMOVED, true))
+      else if (service.cause === null)
+        store.emit({ ...stoppedEvent(service.name, id, 'ended', false), willRestart: true })
     }
   }
 }
@@ -93,6 +97,11 @@ function tellWaiting(
 
 function isAlive(instance: Instance): boolean {
   return instance.state === 'running' || instance.state === 'restarting' || instance.state === 'paused'
+}
+
+/** The next run of one that ended: its engine has made it, and its program has not begun. */
+function waitsToGoOn({ state, restarts }: Instance): boolean {
+  return state === 'created' && restarts > 0
 }
 
 /** A one-shot that completed, or a service that failed, before this session looked. */

@@ -83,6 +83,9 @@ export class PodTeller {
       if (told.phase !== 'ended') events.push(await this.ended(pod, instance, id, told, true))
     }
     const present = await this.present(pod, instance, ref.container)
+    // While the new one still waits at its gate, the old one stands for it: the service is started again, and not stopped.
+    const phase = this.told.get(instance.id)?.phase ?? null
+    if (phase === null || phase === 'created') return [...events, ...present]
     const gone = earlier.map(([id, { service }]) => this.removed(id, service))
     // The new one is there before the old one goes, and is the only one when it ends: nobody may take the old one for alive.
     return [...events, ...present.slice(0, 1), ...gone, ...present.slice(1)]

@@ -100,7 +100,10 @@ describe('several builds', () => {
     await Promise.all(
       ['redis', 'nginx', 'elasticsearch', 'python'].map((name) => builder.build(name, request())),
     )
-    expect(built(programs)).toEqual(['elasticsearch', 'nginx', 'redis', 'python'])
+    // Two that begin together prepare side by side: which of them calls first is open.
+    const order = built(programs)
+    expect(order.slice(0, 2).sort()).toEqual(['elasticsearch', 'nginx'])
+    expect(order.slice(2).sort()).toEqual(['python', 'redis'])
     expect(programs.mostAtOnce).toBe(2)
   })
 

@@ -128,6 +128,14 @@ describe('a container that ends', () => {
     ])
   })
 
+  it('is not gone while the next one still waits at its gate', async () => {
+    await hear(podOf({ state: runs }))
+    const again = podOf({ restartCount: 1, state: runs, lastState: ended(3) }, { gated: true })
+    expect(await hear(again, again)).toEqual(['stopped u1.app.0 3 restarts', 'created u1.app.1'])
+    gates.opened('u1.app.1')
+    expect(await hear(again)).toEqual(['started u1.app.1 none', 'removed u1.app.0'])
+  })
+
   it('unseen is told all the same, with the log of the run before', async () => {
     await hear(podOf({ state: runs }))
     const pod = podOf({ restartCount: 1, state: runs, lastState: ended(137, 'OOMKilled') })

@@ -166,17 +166,20 @@ describe('the state of a cluster', () => {
     const held = new Promise<void>((resolve) => {
       release = resolve
     })
+    const begun = Promise.withResolvers<void>()
     const first = withLock(
       folder.places,
       () => undefined,
       signal,
       async () => {
         order.push('first begins')
+        begun.resolve()
         await held
         rmSync(folder.places.folder, { recursive: true })
         order.push('first ends')
       },
     )
+    await begun.promise
     const second = withLock(
       folder.places,
       () => {
