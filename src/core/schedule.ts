@@ -65,7 +65,9 @@ function failureOf(service: ServiceState, reason: string | null): string {
 export function verdict(service: ServiceState): string | null {
   if (service.phase === 'failed') return service.cause ?? 'failed'
   if (service.health === 'unhealthy') return service.cause ?? 'unhealthy'
-  if (service.hold !== null && service.hold.reason.startsWith('cannot start')) return service.hold.reason
+  // An operation finds out by itself whether it can go on: it may be just about to mend what is told.
+  const isIdle = service.operation === null
+  if (isIdle && service.hold?.reason.startsWith('cannot start') === true) return service.hold.reason
   // A restart policy that starts it over and over: it has failed, even if it is starting right now.
   const restarts = Math.max(0, ...Object.values(service.instances).map((instance) => instance.restarts))
   if (service.cause !== null && restarts >= 3) return `restarts over and over: ${service.cause}`

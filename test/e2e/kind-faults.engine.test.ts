@@ -66,7 +66,7 @@ async function isLive(place: Place): Promise<void> {
 async function comesUp(place: Place): Promise<void> {
   const up = await place.devstack(UP)
   expect(up.all).toMatch(/ready in/)
-  expect(up.code).toBe(0)
+  expect(up.code, up.all).toBe(0)
   await soon(20, async () => await isLive(place))
 }
 
@@ -222,7 +222,7 @@ onKind('a cluster', () => {
       await killed.ended
       const up = await place.devstack(UP)
       expect(up.all).toMatch(/the cluster is made anew/)
-      expect(up.code).toBe(0)
+      expect(up.code, up.all).toBe(0)
     } finally {
       await place.devstack(['down', '--cluster', '--volumes', '--yes'])
       await place[Symbol.asyncDispose]()

@@ -11,21 +11,21 @@ const ABSENT: ReadonlySet<string> = new Set(['ErrImageNeverPull', 'ErrImagePull'
 
 /**
  * Brings images again that went from the nodes behind our back: the objects are as they should be, so nothing else would. Their
- * pods are made anew, since the kubelet tries again after minutes only.
+ * pods are made anew, since the kubelet tries again after minutes only. Resolves with the uids of those that were deleted.
  */
 export async function bringAbsentImages(
   context: KindContext,
   { wanted }: KindResolved,
   workload: Workload,
   run: ApplyContext,
-): Promise<void> {
+): Promise<ReadonlySet<string>> {
   const { cluster, feed, kube } = await context.connection.get(run.signal)
   const pods = (await feed.list(run.signal)).filter(
     (pod) => pod.metadata.labels?.[KUBE_LABEL.workload] === workload.label && isAlive(pod) && lacksImage(pod),
   )
   const named = new Set(pods.flatMap(imagesOf))
   const images = wanted.images.filter(({ node }) => named.has(node))
-  if (images.length === 0) return
+  if (images.length === 0) return new Set()
   await context.supply.bring({ cluster, images, progress: run.progress }, run.signal)
   // Nobody would make a pod anew that stands by itself.
   const owned = pods.filter(({ metadata }) => (metadata.ownerReferences ?? []).length > 0)
@@ -36,6 +36,7 @@ export async function bringAbsentImages(
       await kube.delete(path, options, run.signal)
     }),
   )
+  return new Set(owned.flatMap(({ metadata: { uid } }) => uid ?? []))
 }
 
 function lacksImage({ status }: Pod): boolean {

@@ -118,7 +118,11 @@ async function start(
       cause: 'somebody deleted it a moment ago',
       hint: `devstack up ${service}`,
     })
-  await bringAbsentImages(context, resolved, workload, run)
+  const replaced = await bringAbsentImages(context, resolved, workload, run)
   const rollout = { feed: connected.feed, gates: context.gates, open }
-  await untilStarted(rollout, { service, workload, configHash: configHashOf(resolved, service) }, run)
+  await untilStarted(
+    rollout,
+    { service, workload, configHash: configHashOf(resolved, service), replaced },
+    run,
+  )
 }

@@ -18,6 +18,15 @@ export interface Rollout {
   readonly open: (instance: Instance, signal: AbortSignal) => Promise<void>
 }
 
+/** What is waited for. */
+export interface RolloutOf {
+  readonly service: string
+  readonly workload: Workload
+  readonly configHash: string
+  /** Uids of pods that were just deleted: the feed may not have heard of it yet, and what they lack is no reason to give up. */
+  readonly replaced: ReadonlySet<string>
+}
+
 /**
  * Resolves when every pod of the service's workload is there and its container runs or has ended; brings level and lets begin
  * those that wait at their gate.
@@ -25,7 +34,7 @@ export interface Rollout {
  */
 export async function untilStarted(
   rollout: Rollout,
-  { service, workload, configHash }: { service: string; workload: Workload; configHash: string },
+  { service, workload, configHash, replaced }: RolloutOf,
   run: ApplyContext,
 ): Promise<void> {
   const own = new Map<string, Pod>()
@@ -37,7 +46,7 @@ export async function untilStarted(
 
   const keep = (pod: Pod): void => {
     const uid = pod.metadata.uid ?? ''
-    if (isOf(pod, service, workload, configHash)) own.set(uid, pod)
+    if (!replaced.has(uid) && isOf(pod, service, workload, configHash)) own.set(uid, pod)
     else own.delete(uid)
   }
   const open = async (instance: Instance): Promise<void> => {

@@ -42,7 +42,7 @@ function start(
   }
   const done = untilStarted(
     { feed, gates, open },
-    { service: 'app', workload, configHash: 'config' },
+    { service: 'app', workload, configHash: 'config', replaced: new Set(['replaced']) },
     {
       signal: AbortSignal.timeout(5000),
       progress: ({ text }) => void (log.at(-1) === text || log.push(text)),
@@ -98,6 +98,17 @@ describe('starting a service in a cluster', () => {
       message: 'app cannot start',
       why: 'the image app:wanted is not on the node',
     })
+  })
+
+  it('does not fail for one that was just deleted so that its image can come', async () => {
+    const lacking = podOf(
+      { state: { waiting: { reason: 'ErrImageNeverPull' } } },
+      { uid: 'replaced', phase: 'Pending' },
+    )
+    const { done, change } = start([lacking, podOf({ state: runs }, { uid: 'a' })])
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    change(podOf({ state: runs }, { uid: 'b' }))
+    await expect(done).resolves.toBeUndefined()
   })
 
   it('fails where its files cannot be delivered', async () => {
