@@ -73,43 +73,13 @@ stage() {
 vitest=$root/node_modules/vitest/vitest.mjs
 node_image=test/engines/kind/node-image
 
-# Runs until told to stop, then says in a file how long it took and how it ended.
-build_node_image() {
-  begin=$(now) code=0
-  "$node" "$vitest" run --project kind "$node_image" >"$1/output" 2>&1 &
-  tests=$!
-  trap 'kill "$tests"' TERM
-  wait "$tests" || code=$?
-  echo "$(($(now) - begin)) $code" >"$1/end"
-}
-
-# The image of the cluster's nodes: seven minutes where neither it nor its file in the cache is there. Unit tests take little
-# of the machine, so they are run meanwhile; tests on the engine wait for it.
-unit_beside_node_image() {
-  folder=$(mktemp -d)
-  build_node_image "$folder" &
-  image=$!
-  trap 'kill "$image" 2>/dev/null; wait "$image"; rm -rf -- "$folder"' EXIT
-  stage 'unit tests' "$node" "$vitest" run --project unit
-  printf '\n== node image, made beside them\n'
-  wait "$image" || :
-  cat -- "$folder/output"
-  read -r seconds code <"$folder/end"
-  rm -rf -- "$folder"
-  trap - EXIT
-  took "$seconds" "$code" 'node image and its tests, beside the unit tests'
-}
-
 everything() {
-  if asks_for_cluster; then
-    unit_beside_node_image
-    stage 'engine tests: Compose' "$node" "$vitest" run --project engine
-    stage 'engine tests: kind' "$node" "$vitest" run --project kind --exclude "$node_image/**"
-  else
-    stage 'unit tests' "$node" "$vitest" run --project unit
-    stage 'engine tests: Compose' "$node" "$vitest" run --project engine
-    stage 'engine tests: kind' "$node" "$vitest" run --project kind
-  fi
+  stage 'unit tests' "$node" "$vitest" run --project unit
+  stage 'engine tests: Compose' "$node" "$vitest" run --project engine
+  # The image of the cluster's nodes takes seven minutes of the whole machine where neither it nor its file in the cache is there:
+  # beside it, tests that have a time to keep do not keep it.
+  stage 'node image and its tests' "$node" "$vitest" run --project kind "$node_image"
+  stage 'engine tests: kind' "$node" "$vitest" run --project kind --exclude "$node_image/**"
 }
 
 cd -- "$root"
