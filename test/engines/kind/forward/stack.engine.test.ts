@@ -96,13 +96,13 @@ if (await kindIsThere()) {
         return Promise.resolve()
       }, 120_000)
       for (const [instance, lines] of runs()) {
-        if (instance.includes('/before/')) expect(lines).toEqual(['made ready'])
+        if (instance.includes('.before.')) expect(lines).toEqual(['made ready'])
         else if (lines.includes(`e ${String(LINES)}`)) {
           expect(numbers(lines, 'n')).toEqual(whole)
           expect(numbers(lines, 'e')).toEqual(whole)
         }
       }
-      expect([...runs().keys()].some((instance) => instance.includes('/before/'))).toBe(true)
+      expect([...runs().keys()].some((instance) => instance.includes('.before.'))).toBe(true)
     })
 
     test('its address answers from each of its pods, through their replacement, and is called red without them', async () => {
