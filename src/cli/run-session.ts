@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { DevstackError } from '../core/error.js'
 import { createHistory } from '../host/history.js'
 import { writePrivateFile } from '../host/project/state.js'
 import { listen, serve } from '../host/session/server.js'
@@ -77,13 +76,13 @@ export async function runSession(stack: StackRef, options: RunSessionOptions): P
 
 const USAGE_MS = 5000
 
-/** An engine that does not answer, or not in time, costs the figures, and not the session. */
+/** An engine that does not answer in time costs the figures, and not the session. */
 async function usageOf(engine: Engine, instances: readonly string[]): Promise<readonly InstanceUsage[]> {
   const limit = AbortSignal.timeout(USAGE_MS)
   try {
     return await engine.usage(instances, limit)
   } catch (error) {
-    if (!limit.aborted && !(error instanceof DevstackError)) throw error
+    if (!limit.aborted) throw error
     return instances.map((instance) => ({ instance, cpu: null, memoryBytes: null }))
   }
 }

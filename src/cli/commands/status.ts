@@ -13,8 +13,9 @@ import { formatTable } from '../table.js'
 /** `devstack status`: one row a service. Exit 1 where a service that was asked for is not ready. */
 export async function status(context: CommandContext, options: { readonly json?: boolean }): Promise<number> {
   const stack = await openStack(context)
-  const { state, usage } = await readState(stack, context.io.env, true)
+  const { state, usage, away } = await readState(stack, context.io.env, true)
   await printStatus(context, stack, state, usage, options.json === true)
+  if (away !== null) throw away
   const services = Object.values(state.services)
   const wanted = services.some((service) => service.wanted)
     ? services.filter((service) => service.wanted)
