@@ -1,6 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { DevstackError, exitCodeOf, formatError } from '../core/error.js'
-import type { EngineKind } from '../core/project.js'
+import { ENGINE_KINDS, type EngineKind } from '../core/project.js'
 import { addCommands } from './commands.js'
 import { nearError } from './near.js'
 import { printError, printJson, type GlobalOptions, type Io } from './io.js'
@@ -30,9 +30,7 @@ function buildProgram(io: Io, finish: (code: number) => void): Command {
     .addOption(new Option('--config <file>', 'devstack.yaml or a compose file').env('DEVSTACK_CONFIG'))
     .option('--project-name <name>', 'name of the stack, instead of the one the files give')
     .option('--cwd <dir>', 'look for the project from this folder upwards')
-    .addOption(
-      new Option('--engine <engine>', 'what runs the stack').choices(['compose', 'kind', 'kubernetes']),
-    )
+    .addOption(new Option('--engine <engine>', 'what runs the stack').choices(ENGINE_KINDS))
     .option('--no-color', 'no colours (NO_COLOR does the same)')
     .option('--verbose', 'say more about what is done')
     .option('--yes', 'answer yes to questions')

@@ -1,5 +1,5 @@
 import { DevstackError } from '../core/error.js'
-import { checkServices } from '../core/project.js'
+import { checkServices, ENGINE_KINDS } from '../core/project.js'
 import { mainUrl, urlOf } from '../core/select.js'
 import type { StackState } from '../core/state.js'
 import { accepts } from '../host/requests/send.js'
@@ -7,7 +7,6 @@ import type { CommandContext } from './commands.js'
 import { readState } from './read-state.js'
 import { openStack, type StackRef } from './stack.js'
 
-const ENGINES = ['compose', 'kind', 'kubernetes'] as const
 const LOOPBACK = /^(?:127(?:\.\d+){3}|localhost|.+\.localhost|\[::1\])$/
 
 /** Where requests for a stack go. */
@@ -30,10 +29,10 @@ export async function stackAddress(
   service: string | null,
 ): Promise<StackAddress> {
   if (where?.includes('://') === true) return givenAddress(where)
-  const engine = ENGINES.find((name) => name === where)
+  const engine = ENGINE_KINDS.find((name) => name === where)
   if (where !== null && engine === undefined)
     throw new DevstackError('USAGE', `${where} is no engine`, {
-      hint: `${ENGINES.join(', ')}, or an address of this machine: http://127.0.0.1:8080`,
+      hint: `${ENGINE_KINDS.join(', ')}, or an address of this machine: http://127.0.0.1:8080`,
     })
   const globals = { ...context.globals, engine: engine ?? context.globals.engine }
   const stack = await openStack({ ...context, globals })

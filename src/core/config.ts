@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Problem } from './error.js'
+import { ENGINE_KINDS } from './project.js'
 import { didYouMean } from './suggest.js'
 import { byPlace, pathText } from './yaml.js'
 import type { Path, YamlSource } from './yaml.js'
@@ -105,10 +106,7 @@ const schema = z
         manifests: oneOrMore.optional().describe('Kustomize folder or plain YAML'),
       })
       .optional(),
-    engine: z
-      .enum(['compose', 'kind', 'kubernetes'])
-      .optional()
-      .describe('What runs the stack; default: compose'),
+    engine: z.enum(ENGINE_KINDS).optional().describe('What runs the stack; default: compose'),
     kubernetes: kubernetes.optional().describe('The one cluster that engine: kubernetes may touch'),
     production: z
       .record(text, z.strictObject({ manifests: oneOrMore }))

@@ -1,8 +1,11 @@
 import { DevstackError, type SourcePosition } from './error.js'
 import { didYouMean } from './suggest.js'
 
+/** What can run a stack. */
+export const ENGINE_KINDS = ['compose', 'kind', 'kubernetes'] as const
+
 /** Which engine runs the stack. */
-export type EngineKind = 'compose' | 'kind' | 'kubernetes'
+export type EngineKind = (typeof ENGINE_KINDS)[number]
 
 /** The desired state, whatever file it came from. */
 export interface Project {

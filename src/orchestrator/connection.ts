@@ -30,43 +30,34 @@ export interface Connection {
 
 export function createConnection(options: ConnectionOptions): Connection {
   const { engine, store, stops, known, created, lost } = options
+  const { away } = engine
   const connected = Promise.withResolvers<void>()
   /** Runs while the engine does not answer. */
-  let away: NodeJS.Timeout | null = null
+  let timer: NodeJS.Timeout | null = null
 
   /** What it says is told at once; an `up` waits a moment for its return, and no longer. */
   const isAway = (cause: string): void => {
     store.emit({
       type: 'warned',
       message: `the engine does not answer: ${cause}`,
-      hint:
-        engine.kind === 'compose'
-          ? 'devstack doctor --fix starts it; the session goes on once it answers'
-          : 'the session goes on once it answers; devstack up starts a cluster that stands still',
+      hint: `${away.hint}; the session goes on once it answers`,
       place: null,
     })
     const give = (): void => {
-      const isCompose = engine.kind === 'compose'
-      const gone = new DevstackError(
-        'ENGINE_GONE',
-        `the ${isCompose ? 'Docker engine' : 'cluster'} went away`,
-        {
-          cause: `it has not answered for ${String(AWAY_MS / 1000)} s`,
-          hint: isCompose
-            ? 'start it again (devstack doctor --fix), then: devstack up'
-            : 'devstack up looks after it',
-        },
-      )
+      const gone = new DevstackError('ENGINE_GONE', `the ${away.name} went away`, {
+        cause: `it has not answered for ${String(AWAY_MS / 1000)} s`,
+        hint: `${away.hint}; then: devstack up`,
+      })
       lost(gone)
     }
-    away = setTimeout(give, AWAY_MS)
-    away.unref()
+    timer = setTimeout(give, AWAY_MS)
+    timer.unref()
   }
 
   const isBack = async (signal: AbortSignal): Promise<void> => {
-    if (away !== null) {
-      clearTimeout(away)
-      away = null
+    if (timer !== null) {
+      clearTimeout(timer)
+      timer = null
       store.emit({ type: 'warned', message: 'the engine answers again', hint: null, place: null })
     }
     if (!known()) return

@@ -152,11 +152,13 @@ export interface InstanceUsage {
 }
 
 /**
- * One way to run a stack. `compose` and `kind` implement it and pass one contract suite.
+ * One way to run a stack. What runs Compose's and what runs Kubernetes' implement it and pass one contract suite.
  * Every method rejects with DevstackError for an expected failure and with the signal's reason when aborted.
  */
 export interface Engine {
   readonly kind: EngineKind
+  /** What is said where it does not answer: what it is, and what may bring it back. */
+  readonly away: { readonly name: string; readonly hint: string }
   /** True where a `start` mostly waits for what the engine does by itself: then no start waits for another one's end. */
   readonly startsByItself?: boolean
   /**

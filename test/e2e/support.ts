@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -118,7 +118,12 @@ export async function makePlace(
       // A second worktree has another name than its folder.
       const { stdout } = await place.devstack(['status', '--json'])
       await place.devstack(['down', '--volumes', '--yes'])
-      await removeImages(projectOf(stdout) ?? name)
+      const project = projectOf(stdout) ?? name
+      await removeImages(project)
+      // In a state that is not this place's alone, such as the user's, nothing of it stays.
+      for (const entry of await readdir(join(state, 'devstack')).catch(() => []))
+        if (entry.startsWith(`${project}-`))
+          await rm(join(state, 'devstack', entry), { recursive: true, force: true })
       await rm(parent, { recursive: true, force: true })
     },
   }

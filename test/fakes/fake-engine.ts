@@ -92,6 +92,7 @@ function openWorld(world: World): FakeEngine {
   const { options } = world
   return {
     kind: 'compose',
+    away: { name: 'fake engine', hint: 'start it' },
     async resolve(request, _emit, signal) {
       await answer(world, signal)
       const project = toProject(world)

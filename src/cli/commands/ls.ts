@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { EngineKind } from '../../core/project.js'
+import { ENGINE_KINDS, type EngineKind } from '../../core/project.js'
 import { summaryText } from '../../core/select.js'
 import { formatBytes } from '../../core/text.js'
 import { listProjects, type ListedProject } from '../../host/project/claim.js'
@@ -43,15 +43,13 @@ export async function ls({ io }: CommandContext, options: { readonly json?: bool
   return 0
 }
 
-const ENGINES: readonly EngineKind[] = ['compose', 'kind', 'kubernetes']
-
 /** One for each engine that the project was ever run on. */
 async function rowsOf(
   project: ListedProject,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<readonly Row[]> {
   const ran = await Promise.all(
-    ENGINES.map(async (engine) => {
+    ENGINE_KINDS.map(async (engine) => {
       const folder = await stat(join(project.stateFolder, engine)).catch(() => null)
       return folder === null ? [] : [engine]
     }),

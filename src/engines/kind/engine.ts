@@ -37,6 +37,7 @@ export function createKindEngine(options: KindEngineOptions): Engine {
 
 class KindEngine implements Engine {
   readonly kind: Engine['kind']
+  readonly away: Engine['away']
   readonly startsByItself = true
   private readonly context: KindContext
   private readonly work: PodWork
@@ -46,6 +47,11 @@ class KindEngine implements Engine {
   constructor(private readonly options: KindEngineOptions) {
     const { compose, namespace, cluster, registry } = options
     this.kind = options.kind
+    const hint =
+      this.kind === 'kind'
+        ? 'docker ps shows whether its nodes run'
+        : 'see whether this machine reaches its server'
+    this.away = { name: 'cluster', hint }
     const docker = createDocker(compose.endpoint)
     this.addresses = createAddresses(
       () => this.context,
