@@ -44,7 +44,7 @@ export function createComposeEngine(options: ComposeEngineOptions): Engine {
   let resolved: Resolved | null = null
   return {
     kind: 'compose',
-    away: { name: 'Docker engine', hint: 'devstack doctor --fix starts it' },
+    away: { name: 'Docker engine', hint: 'start it again (devstack doctor --fix)' },
     async resolve(request, emit, signal) {
       resolved = await resolve(context, request, emit, signal)
       return resolved.resolution
